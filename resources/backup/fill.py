@@ -132,11 +132,11 @@ def _load_ours(
                 _load(dumps[name], loaders, filled)
         for loader in loaders.values():
             rows |= loader.rows
-    if filled.lake_problem is None:
-        with connected(databases.urls.lake) as connection:
+    with connected(databases.urls.lake) as connection:
+        has_catalog = any(loaders["lake"].rows.values())
+        if has_catalog and filled.lake_problem is None:
             filled.lake_problem = catalog_problem(connection, version)
-    if filled.lake_problem is not None:
-        with connected(databases.urls.lake) as connection:
+        if not has_catalog or filled.lake_problem is not None:
             _empty_catalog(connection)
     return rows
 

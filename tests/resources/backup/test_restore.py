@@ -26,6 +26,7 @@ from resources.backup.recovery import settle
 from resources.backup.restore import restore_backup
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.documents import stored_document
+from resources.lake.verify import LakeReport
 from resources.object_store.store import ObjectStore, document_key
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import running_postgres
@@ -89,6 +90,7 @@ class Installation:
             source = MediaSource("youtube-0", "site", "https://youtu.be/0", "Youtube")
             catalog = TranscriptCatalog.from_settings(settings)
             catalog.append(transcript, source, MediaInfo(title="Title 0"))
+        assert self._lake_report(repair=True).unreadable == {}
         (settings.home / "webhook.key").write_text(f"{name}\n")
         with dagster_instance(settings) as instance:
             instance.add_dynamic_partitions("transcriptions", ids)
@@ -136,14 +138,19 @@ class Installation:
         """Check in a child that the lake has the documents."""
 
         def verify() -> None:
-            postgres = Postgres.from_settings(self.settings, "dagster")
-            objects = ObjectStore.from_settings(self.settings)
-            report = TranscriptCatalog.from_settings(self.settings).verify(
-                partial(completed_ids, postgres), partial(stored_document, postgres, objects)
-            )
+            report = self._lake_report(repair=False)
             assert report.is_sound, report
 
         assert in_child(verify) == 0
+
+    def _lake_report(self, *, repair: bool) -> LakeReport:
+        postgres = Postgres.from_settings(self.settings, "dagster")
+        objects = ObjectStore.from_settings(self.settings)
+        return TranscriptCatalog.from_settings(self.settings).verify(
+            partial(completed_ids, postgres),
+            partial(stored_document, postgres, objects),
+            repair=repair,
+        )
 
     def remains(self) -> list[str]:
         """Return what a restore has left: databases, files."""
