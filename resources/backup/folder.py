@@ -1,8 +1,8 @@
 """The folder of a backup as it is read: nothing in it is trusted.
 
-Whoever can write where backups are kept can change one. So only regular files are opened, below the
-folder itself, under names that ytcaption gives, and each must have the size and the hash of the
-manifest. See docs/adr/security-rules.md#rule-55.
+It may have been changed where it was kept. So only regular files are opened, below the folder
+itself, under names that ytcaption gives, and each must have the size and the hash of the manifest.
+See docs/adr/security-rules.md#rule-55.
 """
 
 import hashlib

@@ -234,7 +234,7 @@ def test_a_signed_backup_is_restored_with_its_key_only(folder: Path, tmp_path: P
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "empty", "link"])
 def test_a_changed_backup_does_not_fit_its_signature(folder: Path, tmp_path: Path, damage: str):
-    """Whoever changes a file must change the manifest, and has no key for that."""
+    """A changed file needs a changed manifest, and the manifest a key."""
     path = folder / "manifest.hmac"
     path.write_bytes(signature(KEY, (folder / "manifest.json").read_bytes()))
     if damage == "changed":

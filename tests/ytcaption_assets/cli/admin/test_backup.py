@@ -415,9 +415,9 @@ def test_a_dump_with_other_objects_is_refused(settings: Settings, tmp_path: Path
     id = Writer(settings).complete(1)
     folder = tmp_path / "backup"
     admin = database_urls(settings).admin
-    table = "ytcaption.stranger" if where == "ytcaption" else "stranger.place"
+    table = "ytcaption.other" if where == "ytcaption" else "other_schema.place"
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute("create schema stranger")
+        connection.execute("create schema other_schema")
         connection.execute(f"create table {table} as select 1 as number")  # pyright: ignore
     try:
         make_backup(settings, folder, Quiet(), with_key=True)
@@ -433,7 +433,7 @@ def test_a_dump_with_other_objects_is_refused(settings: Settings, tmp_path: Path
     finally:
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute(f"drop table {table}")  # pyright: ignore
-            connection.execute("drop schema stranger")
+            connection.execute("drop schema other_schema")
     with pytest.raises(InputError, match="Nothing was restored"):
         ytcaption("restore", str(folder), "--replace")
     assert list(results(settings)) == [id]
