@@ -360,10 +360,15 @@ def test_a_damaged_backup_changes_nothing(
 
 
 _HOSTILE = """
-create function ytcaption.hostile() returns integer language plpgsql immutable as $$
+create function ytcaption.hostile_act() returns integer language plpgsql as $$
 begin
     copy (select 1) to program 'touch {witness}';
     return 1;
+end
+$$;
+create function ytcaption.hostile() returns integer language plpgsql immutable as $$
+begin
+    return ytcaption.hostile_act();
 end
 $$;
 create index hostile on ytcaption.media (ytcaption.hostile());
