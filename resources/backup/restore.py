@@ -38,7 +38,7 @@ from resources.lake.verify import LakeReport
 from resources.object_store.store import ObjectStore
 from resources.postgres.advisory_locks import block_removals
 from resources.postgres.connection import Postgres, database_errors
-from resources.postgres.migrate import migrate, migrations
+from resources.postgres.migrate import migrate_databases, migrations
 from resources.postgres.restore_mark import OLD_MARKER, mark_database, restore_folder
 from resources.transcriptions.reads import completed_ids, status_counts
 from ytcaption.domain.errors import SetupError, StorageError, YtcaptionError
@@ -93,7 +93,9 @@ def restore_backup(
         databases = StagedDatabases(settings)
         _discard_earlier(settings, databases)
         marker = settings.home / OLD_MARKER  # its databases are incomplete, and nobody's any more
-        migrate(settings)
+        migrate_databases(databases.present, databases.layout)
+        if replace:
+            databases.unmark()  # of a restore that was cut short on another machine
         if not (replace or marker.exists()) and (contents := _contents(settings)):
             raise SetupError(
                 f"This installation is not empty: it contains {contents}. Restore into another "

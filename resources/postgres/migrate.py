@@ -17,6 +17,7 @@ from psycopg import Connection, sql
 
 from resources.postgres.connection import database_errors
 from resources.postgres.embedded import running_postgres
+from resources.postgres.restore_mark import in_restore, is_marked
 from resources.postgres.urls import (
     ROLES,
     SUPERUSER,
@@ -100,7 +101,11 @@ def migrate(settings: Settings) -> None:
         DatabaseUnavailable: no answer.
         SetupError: a required right is missing, or a later version created the database.
     """
-    migrate_databases(database_urls(settings), Layout.of(settings))
+    urls = database_urls(settings)
+    with _connected(urls.admin) as connection:
+        if is_marked(connection):
+            raise in_restore()
+    migrate_databases(urls, Layout.of(settings))
 
 
 def migrate_databases(urls: DatabaseUrls, layout: Layout, *, last: int | None = None) -> None:

@@ -89,7 +89,7 @@ def in_restore() -> DatabaseUnavailable:
     """Return the error for a database that is marked."""
     return DatabaseUnavailable(
         "This installation is being restored. Wait until that has ended; if it was cut short, run "
-        "`ytcaption up` where `ytcaption restore` ran, or restore again."
+        "`ytcaption up` where `ytcaption restore` ran, or restore again with --replace."
     )
 
 

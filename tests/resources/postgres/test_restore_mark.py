@@ -12,6 +12,7 @@ from api.app import create_app
 from resources.backup.journal import Journal, restore_lock
 from resources.postgres.connection import Postgres, close_pools
 from resources.postgres.embedded import running_postgres
+from resources.postgres.migrate import migrate
 from resources.postgres.restore_mark import (
     OLD_MARKER,
     mark_database,
@@ -113,6 +114,8 @@ def test_a_database_that_is_not_open_yet_answers_nobody(marked: Settings):
             postgres.own_connection(),
         ):
             pytest.fail("a connection was opened")
+    with pytest.raises(DatabaseUnavailable, match="is being restored"):
+        migrate(marked)
     with TestClient(create_app(marked), base_url="http://127.0.0.1") as client:
         response = client.get("/api/v1/transcriptions")
         assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
