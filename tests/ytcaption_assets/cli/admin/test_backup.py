@@ -362,7 +362,7 @@ def test_a_damaged_backup_changes_nothing(
 _HOSTILE = """
 create function ytcaption.hostile_act() returns integer language plpgsql as $$
 begin
-    copy (select 1) to program 'touch {witness}';
+    copy (select 1) to program 'cat > {witness}';
     return 1;
 end
 $$;
