@@ -219,8 +219,10 @@ def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
         connection = pool.getconn()
     try:
         if isinstance(connection, _PooledConnection) and connection.is_marked:
-            connection.close()  # the next one may find the mark removed
-            raise in_restore()
+            connection.is_marked = is_marked(connection)  # it may have been removed since
+            connection.rollback()
+            if connection.is_marked:
+                raise in_restore()
         with connection:
             yield connection
     finally:
