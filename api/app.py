@@ -62,6 +62,7 @@ from resources.download.uploads import Uploads
 from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres, close_pools
+from resources.postgres.restore_mark import require_settled
 from resources.postgres.urls import database_urls
 from resources.search.service import Search
 from resources.sites.resolve import check_sites, warm_up
@@ -86,8 +87,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: read from the environment when None, as uvicorn calls it.
 
     Raises:
-        SetupError: the settings cannot be used, or would open the API to other machines without
-            authentication (see docs/adr/security-rules.md#rule-21).
+        SetupError: a restore has not ended, the settings cannot be used, or they would open the API
+            to other machines without authentication (see docs/adr/security-rules.md#rule-21).
         SystemExit: the same, when called without `settings`: uvicorn would add a traceback.
     """
     if settings is None:
@@ -97,6 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             return create_app(settings)
         except SetupError as error:
             raise SystemExit(f"ytcaption: {error.message}") from None
+    require_settled(settings)
     rate_limiter(settings)  # raises when its URL cannot be used
     check_bind(settings)
     check_sites(settings.download.sites)

@@ -13,6 +13,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
 from resources.orchestration.console import run_console
 from resources.postgres.connection import Postgres
+from resources.postgres.restore_mark import require_settled
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from resources.worker.transcriber import transcriber_of
@@ -40,7 +41,12 @@ from ytcaption_assets.assets.transcription import transcription
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """Return the code location of one installation."""
+    """Return the code location of one installation.
+
+    Raises:
+        SetupError: a restore has not ended.
+    """
+    require_settled(settings)
     postgres = Postgres.from_settings(settings, "dagster")
     embeds = has_embeddings(settings)
     return dg.Definitions(

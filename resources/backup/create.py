@@ -9,7 +9,7 @@ reused by the next one into the same folder. See docs/adr/security-rules.md#rule
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,8 +22,10 @@ from resources.backup.dump import Snapshot, dump_databases
 from resources.backup.manifest import (
     DATABASES,
     KEY,
+    MANIFEST,
     OBJECTS,
     PARALLEL_FILES,
+    SIGNATURE,
     CopiedFile,
     Manifest,
     blocks_of,
@@ -32,6 +34,7 @@ from resources.backup.manifest import (
     unwritable,
     write_blocks,
 )
+from resources.backup.signature import signature
 from resources.disk import fsync
 from resources.object_store.store import ObjectStore
 from resources.postgres.advisory_locks import block_removals
@@ -78,7 +81,6 @@ def make_backup(
     with _unfinished_folder(folder) as unfinished, block_removals(admin):
         copier = _Copier(objects, unfinished, progress)
         snapshot, mismatches = _dump_and_copy(settings, copier, unfinished / DATABASES, progress)
-        copier.remove_others()
         files = {f"{OBJECTS}/{key}": copied for key, copied in copier.copied.items()}
         files |= {
             f"{DATABASES}/{path.name}": _fsynced(path)
@@ -86,8 +88,10 @@ def make_backup(
         }
         key = settings.home / KEY
         if with_key and settings.operation.webhook_key is None and key.exists():
-            files[KEY] = write_blocks(unfinished / KEY, blocks_of(key))
+            with key.open("rb") as file:
+                files[KEY] = write_blocks(unfinished / KEY, blocks_of(file))
             (unfinished / KEY).chmod(0o600)
+        _remove_others(unfinished, files)
         manifest = Manifest(
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version("ytcaption"),
@@ -96,9 +100,14 @@ def make_backup(
             migration=snapshot.migration,
             files=files,
             wrong=mismatches,
+            rows=snapshot.rows,
         )
         progress.step("Writing the manifest")
-        _publish(unfinished, folder, manifest)
+        backup_key = settings.operation.backup_key
+        _write_manifest(
+            unfinished, manifest, None if backup_key is None else backup_key.get_secret_value()
+        )
+        _publish(unfinished, folder)
     return manifest
 
 
@@ -160,12 +169,6 @@ class _Copier:
             )
         return mismatches
 
-    def remove_others(self) -> None:
-        """Remove files of an earlier attempt that this one does not need."""
-        for path in self._folder.rglob("*"):
-            if path.is_file() and path.relative_to(self._folder).as_posix() not in self.copied:
-                path.unlink()
-
     def _copy(self, key: str, sha256: str | None, size_bytes: int | None) -> str | None:
         """Copy one object; return why it does not match the database, or None."""
         path = self._folder / key
@@ -215,9 +218,22 @@ def _fsynced(path: Path) -> CopiedFile:
     return digest(path)
 
 
-def _publish(unfinished: Path, folder: Path, manifest: Manifest) -> None:
+def _remove_others(folder: Path, files: Collection[str]) -> None:
+    """Remove what earlier attempts left and this one does not need: `restore` would refuse it."""
+    for path in folder.rglob("*"):
+        if not path.is_dir() and path.relative_to(folder).as_posix() not in files:
+            path.unlink()
+
+
+def _write_manifest(folder: Path, manifest: Manifest, keys: str | None) -> None:
+    data = manifest.to_json()
+    write_blocks(folder / MANIFEST, [data])
+    if keys is not None:
+        write_blocks(folder / SIGNATURE, [signature(keys, data)])
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
     try:
-        manifest.write(unfinished)
         fsync_folders(unfinished)
         if folder.exists():
             folder.rmdir()  # it is empty

@@ -1,6 +1,7 @@
 """The files of a backup: a manifest, dumps of the databases, the objects.
 
-manifest.json             versions, and size and SHA-256 of each file
+manifest.json             versions, size and SHA-256 of each file, number of rows of each table
+manifest.hmac             its signature, if YTCAPTION_BACKUP_KEY is set
 database/ytcaption.dump   schemas `ytcaption` and `lake`; pg_dump's custom format
 database/dagster.dump
 database/lake.dump        only if the lake's catalog is in a database of its own
@@ -11,18 +12,19 @@ webhook.key               unless it was left out, or is in the settings
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from resources.disk import fsync, is_disk_full
-from ytcaption.domain.errors import DiskFull, InputError, StorageError
+from ytcaption.domain.errors import DiskFull, StorageError
 
 FORMAT = 1
-MANIFEST = "manifest.json"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.hmac"
 DATABASES, OBJECTS, KEY = "database", "objects", "webhook.key"
+PREFIXES = ("audio", "transcripts", "lake")
+"""The first parts of the keys that belong to a backup."""
 PARALLEL_FILES = 4
 """Number of files copied or read at the same time."""
 
@@ -50,6 +52,7 @@ class Manifest:
         migration: number of the database's latest migration.
         files: by path below the backup's folder, with `/`.
         wrong: keys of objects that did not match the database, with the reason.
+        rows: number of rows by table, such as `ytcaption.media`; empty before version 0.2.
     """
 
     made_at: str
@@ -59,6 +62,7 @@ class Manifest:
     migration: int
     files: dict[str, CopiedFile]
     wrong: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
@@ -72,57 +76,32 @@ class Manifest:
         prefix = f"{OBJECTS}/"
         return [path.removeprefix(prefix) for path in self.files if path.startswith(prefix)]
 
-    def write(self, folder: Path) -> None:
-        """Write the manifest into the backup's folder."""
-        path = folder / MANIFEST
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        fsync(path)
+    def to_json(self) -> bytes:
+        """Return the bytes of manifest.json."""
+        return (json.dumps(asdict(self), indent=1) + "\n").encode()
 
     @classmethod
-    def read(cls, folder: Path) -> "Manifest":
-        """Read the manifest of a backup.
+    def parse(cls, data: bytes) -> "Manifest":
+        """Return the manifest that these bytes of manifest.json hold.
 
         Raises:
-            InputError: there is none that this version can read.
+            ValueError, KeyError, TypeError, AttributeError, RecursionError: this version cannot
+                read it.
         """
-        try:
-            raw: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            if raw["format"] != FORMAT:
-                raise ValueError("another format")
-            raw["files"] = {path: CopiedFile(**file) for path, file in raw["files"].items()}
-            return cls(**raw)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{folder} is not a backup of ytcaption, or is of a later version. Name the folder "
-                "that contains manifest.json."
-            ) from error
-
-
-def check_files(
-    folder: Path, manifest: Manifest, on_bytes: Callable[[int], None] = lambda _: None
-) -> None:
-    """Read every file and compare it with the manifest.
-
-    Raises:
-        StorageError: a file is missing or damaged.
-    """
-
-    def check(item: tuple[str, CopiedFile]) -> str | None:
-        path, copied = item
-        try:
-            actual = digest(folder / path)
-        except OSError:
-            return path
-        on_bytes(copied.size_bytes)
-        return None if actual == copied else path
-
-    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
-        damaged = [path for path in pool.map(check, manifest.files.items()) if path is not None]
-    if damaged:
-        raise StorageError(
-            f"{len(damaged):,} files of the backup are missing or damaged, such as {damaged[0]}. "
-            "Nothing was restored. Take another backup."
-        )
+        raw: dict[str, Any] = json.loads(data)
+        if raw["format"] != FORMAT:
+            raise ValueError("another format")
+        raw["files"] = {path: CopiedFile(**file) for path, file in raw["files"].items()}
+        manifest = cls(**raw)
+        numbers = [manifest.postgres_major, manifest.migration, *manifest.rows.values()]
+        numbers += [file.size_bytes for file in manifest.files.values()]
+        texts = [manifest.made_at, manifest.version, manifest.dagster_version]
+        texts += [file.sha256 for file in manifest.files.values()]
+        if not all(isinstance(number, int) for number in numbers) or not all(
+            isinstance(text, str) for text in texts
+        ):
+            raise ValueError("values of other types")
+        return manifest
 
 
 def digest(path: Path) -> CopiedFile:
@@ -156,11 +135,10 @@ def write_blocks(path: Path, blocks: Iterable[bytes]) -> CopiedFile:
     return CopiedFile(size_bytes, sha256.hexdigest())
 
 
-def blocks_of(path: Path) -> Iterator[bytes]:
+def blocks_of(file: BinaryIO) -> Iterator[bytes]:
     """Yield a file's bytes."""
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            yield block
+    while block := file.read(_BLOCK_BYTES):
+        yield block
 
 
 def unwritable(folder: Path, error: OSError) -> StorageError:

@@ -1,13 +1,14 @@
-"""Restoring a backup: files first, then the databases that refer to them.
+"""Restoring a backup: beside the present installation, verified, then in its place.
 
-An interrupted restore is started again by the same command. Nothing else may use the installation
-meanwhile.
+The dumps are loaded into new databases; files are written under keys that nothing uses yet. Only
+when all of it has been compared with the manifest are the names exchanged, by a journal that any
+command completes or undoes if this process is killed: see `journal`, `recovery`. Nothing else may
+use the installation meanwhile. See docs/adr/security-rules.md#rule-55.
 """
 
-import json
-from collections.abc import Iterator
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,32 +17,32 @@ import psycopg
 from psycopg import sql
 
 from resources.backup.create import Progress
-from resources.backup.dump import restore_dump
+from resources.backup.databases import StagedDatabases
+from resources.backup.fill import Filled, archives, fill_databases
+from resources.backup.folder import BackupFolder
+from resources.backup.journal import Journal, restore_lock
 from resources.backup.manifest import (
-    DATABASES,
     KEY,
     OBJECTS,
     PARALLEL_FILES,
+    PREFIXES,
+    CopiedFile,
     Manifest,
     blocks_of,
-    check_files,
     write_blocks,
 )
+from resources.backup.recovery import STAGED, complete, exchange, remove_unnamed, undo
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.documents import stored_document
 from resources.lake.verify import LakeReport
 from resources.object_store.store import ObjectStore
-from resources.postgres.connection import Postgres, close_pools, database_errors
-from resources.postgres.migrate import migrate, migrations
-from resources.postgres.urls import ROLES, database_urls, libpq_url
+from resources.postgres.advisory_locks import block_removals
+from resources.postgres.connection import Postgres, database_errors
+from resources.postgres.migrate import migrate_databases, migrations
+from resources.postgres.restore_mark import OLD_MARKER, mark_database, restore_folder
 from resources.transcriptions.reads import completed_ids, status_counts
-from ytcaption.domain.errors import SetupError
+from ytcaption.domain.errors import SetupError, StorageError, YtcaptionError
 from ytcaption.settings.settings import Settings
-
-MARKER = "restoring.json"
-"""File in the home while a restore has begun and not ended."""
-
-_PREFIXES = ("audio", "transcripts", "lake")
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,15 @@ class RestoreResult:
     Attributes:
         transcriptions: their number.
         lake: its comparison with the documents; differences have been rebuilt.
+        lake_problem: why the backup's catalog of the lake was not used; None if it was.
+        is_signed: the backup's signature was compared with the key of the settings.
     """
 
     manifest: Manifest
     transcriptions: int
     lake: LakeReport
+    lake_problem: str | None
+    is_signed: bool
 
 
 def restore_backup(
@@ -63,63 +68,89 @@ def restore_backup(
 ) -> RestoreResult:
     """Make the installation what the backup contains. Postgres must run.
 
+    Whatever ends it, the installation is either as before or as in the backup; `recovery.settle`
+    ends what a kill has left.
+
     Args:
         replace: also if the installation is not empty; its contents are lost.
 
     Raises:
-        InputError: the folder is not a backup.
-        StorageError: a file is damaged (then nothing was changed), or a step failed: repeat it.
-        SetupError: the installation is not empty, or the backup is of a later version.
+        InputError: the folder is not a backup, or holds what no backup holds.
+        StorageError: a file is damaged, or a step failed: repeat it.
+        SetupError: the installation is not empty or in use, or the backup is of a later version.
     """
-    manifest = Manifest.read(folder)
+    backup = BackupFolder.opened(folder, settings)
+    manifest = backup.manifest
     if manifest.migration > migrations()[-1].number:
         raise SetupError(
             f"The backup was made by ytcaption {manifest.version}, which is later than this one. "
             "Update ytcaption to restore it."
         )
     progress.step("Checking the backup", manifest.size_bytes)
-    check_files(folder, manifest, progress.advance)
-    migrate(settings)
-    with _marker(settings, manifest, replace=replace):
-        objects = ObjectStore.from_settings(settings)
-        _restore_objects(objects, folder, manifest, progress)
-        progress.step("Restoring the databases")
-        _restore_databases(settings, folder / DATABASES, manifest)
-        if KEY in manifest.files and settings.operation.webhook_key is None:
-            write_blocks(settings.home / KEY, blocks_of(folder / KEY))
-            (settings.home / KEY).chmod(0o600)
-        progress.step("Removing files that are not in the backup")
-        kept = set(manifest.keys)
-        for key in [key for prefix in _PREFIXES for key in objects.list(prefix)]:
-            if key not in kept:
-                objects.delete(key)
-        progress.step("Comparing the lake with the documents")
-        postgres = Postgres.from_settings(settings, "dagster")
-        report = TranscriptCatalog.from_settings(settings).verify(
-            partial(completed_ids, postgres),
-            partial(stored_document, postgres, objects),
-            repair=True,
-        )
-    return RestoreResult(manifest, sum(status_counts(postgres).values()), report)
+    backup.check(progress.advance)
+    dumps = archives(backup)
+    with restore_lock(settings):
+        databases = StagedDatabases(settings)
+        _discard_earlier(settings, databases)
+        marker = settings.home / OLD_MARKER  # its databases are incomplete, and nobody's any more
+        migrate_databases(databases.present, databases.layout)
+        if replace:
+            databases.unmark()  # of a restore that was cut short on another machine
+        if not (replace or marker.exists()) and (contents := _contents(settings)):
+            raise SetupError(
+                f"This installation is not empty: it contains {contents}. Restore into another "
+                "YTCAPTION_HOME or database, or use --replace, which deletes the present contents."
+            )
+        databases.require_alone()
+        journal = Journal(manifest.made_at)
+        journal.save(settings)
+        try:
+            with block_removals(Postgres.from_settings(settings, "admin")):
+                progress.step("Filling new databases")
+                filled = fill_databases(databases, backup, dumps)
+                objects = ObjectStore.from_settings(settings)
+                present = _stored(objects)
+                journal = _write_objects(settings, objects, present, backup, filled, progress)
+                _mark(databases)
+            progress.step("Putting the backup in place")
+            journal = exchange(settings, databases, journal)
+        except BaseException:
+            # Not decided: as before. What cannot be undone now is undone by the next command.
+            with suppress(YtcaptionError, OSError):
+                left = Journal.read(settings)
+                if left is not None and left.stage == "filling":
+                    undo(settings, databases, left)
+            raise
+        complete(settings, databases, journal)
+        marker.unlink(missing_ok=True)
+    progress.step("Removing files that are not in the backup")
+    kept = set(manifest.keys) if filled.lake_problem is None else set()
+    remove_unnamed(settings, objects, [key for key in present if key not in kept])
+    progress.step("Comparing the lake with the documents")
+    postgres = Postgres.from_settings(settings, "dagster")
+    report = TranscriptCatalog.from_settings(settings).verify(
+        partial(completed_ids, postgres),
+        partial(stored_document, postgres, objects),
+        repair=True,
+    )
+    return RestoreResult(
+        manifest,
+        sum(status_counts(postgres).values()),
+        report,
+        filled.lake_problem,
+        backup.is_signed,
+    )
 
 
-@contextmanager
-def _marker(settings: Settings, manifest: Manifest, *, replace: bool) -> Iterator[None]:
-    """While the context lasts, keep a marker in the home, so that the restore may be repeated.
-
-    Raises:
-        SetupError: the installation is not empty.
-    """
-    marker = settings.home / MARKER
-    begun = marker.exists() and json.loads(marker.read_text())["made_at"] == manifest.made_at
-    if not (replace or begun) and (contents := _contents(settings)):
-        raise SetupError(
-            f"This installation is not empty: it contains {contents}. Restore into another "
-            "YTCAPTION_HOME or database, or use --replace, which deletes the present contents."
-        )
-    marker.write_text(json.dumps({"made_at": manifest.made_at}))
-    yield
-    marker.unlink()
+def _discard_earlier(settings: Settings, databases: StagedDatabases) -> None:
+    """End an earlier restore that was cut short; this one begins again."""
+    journal = Journal.read(settings)
+    if journal is None:
+        return
+    if journal.stage == "filling":
+        undo(settings, databases, journal)
+    else:
+        complete(settings, databases, journal)
 
 
 def _contents(settings: Settings) -> str | None:
@@ -135,65 +166,84 @@ def _contents(settings: Settings) -> str | None:
             query = sql.SQL("select 1 from ytcaption.{} limit 1").format(sql.Identifier(table))
             if connection.execute(query).fetchone():
                 return contents
-    objects = ObjectStore.from_settings(settings)
-    if any(True for prefix in _PREFIXES for _ in objects.list(prefix)):
+    if _stored(ObjectStore.from_settings(settings)):
         return "stored files"
     return None
 
 
-def _restore_objects(
-    objects: ObjectStore, folder: Path, manifest: Manifest, progress: Progress
-) -> None:
-    files = {key: manifest.files[f"{OBJECTS}/{key}"] for key in manifest.keys}
+def _stored(objects: ObjectStore) -> dict[str, int]:
+    """Return the sizes in bytes of the objects that are there, by key."""
+    return {
+        stored.key: stored.size_bytes for prefix in PREFIXES for stored in objects.stored(prefix)
+    }
+
+
+def _write_objects(
+    settings: Settings,
+    objects: ObjectStore,
+    present: dict[str, int],
+    backup: BackupFolder,
+    filled: Filled,
+    progress: Progress,
+) -> Journal:
+    """Write the backup's files beside those in use; return the journal that names them."""
+    manifest = backup.manifest
+    keys = [
+        key
+        for key in manifest.keys
+        if filled.lake_problem is None or not key.startswith("lake/")  # it is built again
+    ]
+    files = {key: manifest.files[f"{OBJECTS}/{key}"] for key in keys}
     progress.step(
         f"Restoring {len(files):,} files", sum(file.size_bytes for file in files.values())
     )
 
-    def put(key: str) -> None:
-        objects.write_file(key, folder / OBJECTS / key)
+    journal = Journal(manifest.made_at, added=[key for key in files if key not in present])
+    journal.save(settings)
+
+    def put(key: str) -> str | None:
+        """Write one object; return its key if other bytes are in use under it."""
+        is_used = key in present
+        if not (is_used and _holds(objects, key, present[key], files[key])):
+            target = f"{STAGED}/{key}" if is_used else key
+            written = objects.write_file(target, backup.path / OBJECTS / key)
+            if (written.size_bytes, written.sha256) != (files[key].size_bytes, files[key].sha256):
+                objects.delete(target)
+                raise StorageError(
+                    f"{key} of the backup was changed while it was read. Nothing was restored."
+                )
+        else:
+            is_used = False
         progress.advance(files[key].size_bytes)
+        return key if is_used else None
 
     with ThreadPoolExecutor(PARALLEL_FILES) as pool:
-        for _ in pool.map(put, files):
-            pass
+        replaced = [key for key in pool.map(put, files) if key is not None]
+    has_key = KEY in manifest.files and settings.operation.webhook_key is None
+    if has_key:
+        staged = restore_folder(settings) / KEY
+        with backup.open(KEY) as file:
+            written = write_blocks(staged, blocks_of(file))
+        staged.chmod(0o600)
+        if written != manifest.files[KEY]:
+            raise StorageError(f"{KEY} of the backup was changed while it was read.")
+    return dataclasses.replace(journal, replaced=replaced, has_key=has_key)
 
 
-def _restore_databases(settings: Settings, dumps: Path, manifest: Manifest) -> None:
-    urls = database_urls(settings)
-    close_pools(urls)
-    # Dagster's first: runs without transcriptions do no harm, transcriptions without runs are lost.
-    dagster = libpq_url(urls.dagster_storage)
-    with database_errors(), psycopg.connect(dagster, autocommit=True) as connection:
-        connection.execute("create schema if not exists public")
-    restore_dump(dagster, dumps / "dagster.dump", schema="public", clean=True)
-    lake_apart = f"{DATABASES}/lake.dump" in manifest.files
-    lake_dump = dumps / ("lake.dump" if lake_apart else "ytcaption.dump")
-    lake_role = None
-    with database_errors(), psycopg.connect(urls.lake, autocommit=True) as connection:
-        owner = connection.execute(
-            "select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'lake'"
-        ).fetchone()
-        if owner is not None and owner[0] == ROLES["lake"]:
-            lake_role = ROLES["lake"]
-    with database_errors(), psycopg.connect(urls.admin, autocommit=True) as connection:
-        connection.execute("drop schema if exists ytcaption cascade")
-        connection.execute("create schema ytcaption")
-    restore_dump(urls.admin, dumps / "ytcaption.dump", schema="ytcaption")
-    _empty_lake(urls.lake)
-    restore_dump(urls.lake, lake_dump, schema="lake", role=lake_role)
-    with database_errors(), psycopg.connect(urls.admin, autocommit=True) as connection:
-        # The dump has no grants: the migrations grant them again.
-        connection.execute("delete from ytcaption.migration where number = 0")
-    migrate(settings)
+def _holds(objects: ObjectStore, key: str, size_bytes: int, file: CopiedFile) -> bool:
+    """Return whether an object in use has the backup's bytes already."""
+    if size_bytes != file.size_bytes:
+        return False
+    try:
+        with objects.local_file(key, file.sha256):
+            return True
+    except StorageError:
+        return False
 
 
-def _empty_lake(url: str) -> None:
-    """Drop the lake's tables; the schema stays, with its owner."""
-    with database_errors(), psycopg.connect(url, autocommit=True) as connection:
-        tables = connection.execute(
-            "select tablename from pg_tables where schemaname = 'lake'"
-        ).fetchall()
-        for (table,) in tables:
-            connection.execute(
-                sql.SQL("drop table if exists lake.{} cascade").format(sql.Identifier(table))
-            )
+def _mark(databases: StagedDatabases) -> None:
+    with (
+        database_errors(),
+        psycopg.connect(databases.urls.admin, autocommit=True, connect_timeout=10) as connection,
+    ):
+        mark_database(connection)

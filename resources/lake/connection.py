@@ -95,6 +95,14 @@ class LakeConnection:
         with self._lock(media_id, exclusive=exclusive) as connection:
             yield connection
 
+    def close(self) -> None:
+        """Close this process's DuckDB with its connections to the catalog; the next use opens
+        another."""
+        with self._opening:
+            database = self._databases.pop(os.getpid(), None)
+        if database is not None:
+            database.close()
+
     @contextmanager
     def _lock(
         self, media_id: str | None = None, *, exclusive: bool

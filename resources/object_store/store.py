@@ -50,6 +50,11 @@ class _Backend(Protocol):
     def uri(self, key: str) -> str: ...
 
 
+def is_key(text: str) -> bool:
+    """Return whether a text may be a key: no empty part, none that begins with a dot."""
+    return len(text) <= _MAX_KEY_LENGTH and _KEY.fullmatch(text) is not None
+
+
 def audio_key(media_id: str, extension: str) -> str:
     """Return the key of a media's audio.
 
@@ -234,7 +239,7 @@ class ObjectStore(dg.ConfigurableResource):
 
 
 def _checked(key: str) -> str:
-    if len(key) > _MAX_KEY_LENGTH or _KEY.fullmatch(key) is None:
+    if not is_key(key):
         raise StorageError("A key of the object store holds characters that are not allowed.")
     return key
 

@@ -12,9 +12,15 @@ from typing import Any, Self
 
 import sqlalchemy as db
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
-from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
+from dagster_postgres.utils import (
+    DagsterPostgresException,
+    create_pg_engine,
+    pg_url_from_config,
+    retry_pg_connection_fn,
+)
 
 from resources.orchestration.dagster_internals import ConfigurableClassData
+from ytcaption.domain.errors import DatabaseUnavailable
 
 KEPT = 1
 """Connections an idle process keeps. More are opened while its threads need them."""
@@ -56,6 +62,18 @@ class KeptPostgresStorage(DagsterPostgresStorage):
             config_value.get("should_autocreate_tables", True),
             inst_data,
         )
+
+
+def create_dagster_tables(postgres_url: str) -> None:
+    """Create Dagster's tables in an empty database, and keep no connection to it.
+
+    Raises:
+        DatabaseUnavailable: it does not answer.
+    """
+    try:
+        DagsterPostgresStorage(postgres_url)  # its engines keep no connection open
+    except (db.exc.SQLAlchemyError, DagsterPostgresException) as error:
+        raise DatabaseUnavailable("Dagster's new database does not answer.") from error
 
 
 class _RunStorage(PostgresRunStorage):

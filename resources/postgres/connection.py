@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import Field, PrivateAttr
 
 from resources.postgres.cursor import StableCursor
+from resources.postgres.restore_mark import in_restore, is_marked
 from resources.postgres.urls import ROLES, DatabaseUrls, database_urls
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError, StorageError
 from ytcaption.settings.settings import (
@@ -106,6 +107,8 @@ class Postgres(dg.ConfigurableResource):
             )
             with connection:
                 take_role(connection, self.role)
+                if is_marked(connection):
+                    raise in_restore()
                 yield connection
 
     async def notifications(self, channel: str) -> AsyncGenerator[str | None]:
@@ -192,6 +195,7 @@ def close_pools(urls: DatabaseUrls) -> None:
 
 class _PooledConnection(Connection[DictRow]):
     returned_at = 0.0
+    is_marked = False
 
 
 def _mark_returned(connection: Connection[DictRow]) -> None:
@@ -215,6 +219,11 @@ def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
         pool.putconn(connection)
         connection = pool.getconn()
     try:
+        if isinstance(connection, _PooledConnection) and connection.is_marked:
+            connection.is_marked = is_marked(connection)  # it may have been removed since
+            connection.rollback()
+            if connection.is_marked:
+                raise in_restore()
         with connection:
             yield connection
     finally:
@@ -255,6 +264,9 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
         connection.execute("set lock_timeout = '20s'")
         connection.execute("set idle_in_transaction_session_timeout = '120s'")
         take_role(connection, role)
+        if isinstance(connection, _PooledConnection):
+            # Once a connection: a restore swaps databases only when nobody is connected.
+            connection.is_marked = is_marked(connection)
         connection.commit()
 
     return ConnectionPool(

@@ -17,14 +17,15 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from resources.disk import fsync, is_disk_full
 from resources.postgres.connection import close_pools
 from resources.postgres.programs import MAJOR, START_TIMEOUT_S, run_program, server_user
+from resources.postgres.restore_mark import require_settled
 from resources.postgres.server_output import error_of_output
 from resources.postgres.urls import (
     PORT,
-    SOCKET_NAME,
     SUPERUSER,
     database_urls,
     postgres_folder,
@@ -36,6 +37,8 @@ from ytcaption.settings.settings import Settings
 
 # Relative to the folder of the server.
 _DATA, _FRESH, _LOG = "data", "new", "../postgres.log"
+UPGRADED = "upgraded"
+"""The data of an upgrade, once it is complete."""
 _ORPHANS_TIMEOUT_S = 20.0
 _MAX_LOG_BYTES = 16 * 1024**2
 
@@ -69,11 +72,20 @@ def shared_buffers_mb() -> int:
 
 @dataclass(frozen=True)
 class EmbeddedServer:
-    """The embedded server of one home, running or not."""
+    """The embedded server of one home, running or not.
+
+    Attributes:
+        programs: folder of its programs; None: those that the wheel has for today's version.
+        data_name: name of the data directory, in the server's folder.
+        port: in the name of its socket.
+    """
 
     folder: Path
     socket: Path
     log: Path
+    programs: Path | None = None
+    data_name: str = _DATA
+    port: str = PORT
 
     @classmethod
     def of(cls, settings: Settings) -> "EmbeddedServer":
@@ -85,7 +97,11 @@ class EmbeddedServer:
     @property
     def data(self) -> Path:
         """Return Postgres's data directory."""
-        return self.folder / _DATA
+        return self.folder / self.data_name
+
+    def url(self, database: str) -> str:
+        """Return the URL of one of its databases, for its superuser."""
+        return make_conninfo(host=str(self.socket), port=self.port, user=SUPERUSER, dbname=database)
 
     def make_folders(self) -> None:
         """Create its folders, closed to other users.
@@ -118,30 +134,24 @@ class EmbeddedServer:
             if owner is not None:
                 for path in (self.socket, self.log):
                     os.chown(path, *owner)
+            finish_upgrade(self.folder)
             if not self.data.exists():
-                self._initialise(owner)
+                self.initialise(owner)
             version = (self.data / "PG_VERSION").read_text().strip()
         except OSError as error:
             raise _setup_error(self.folder.parent, error) from error
         if version != MAJOR:
             raise SetupError(
                 f"The database in {self.data} was made by Postgres {version}, and this "
-                f"installation brings Postgres {MAJOR}. Use the ytcaption that made it, or another "
-                "YTCAPTION_HOME."
+                f"installation brings Postgres {MAJOR}. Run `ytcaption upgrade-database`."
             )
 
     def is_running(self) -> bool:
         """Return whether it answers on its socket."""
-        if not (self.socket / SOCKET_NAME).exists():
+        if not (self.socket / self._socket_name).exists():
             return False
         try:
-            with psycopg.connect(
-                host=str(self.socket),
-                port=PORT,
-                user=SUPERUSER,
-                dbname=SUPERUSER,
-                connect_timeout=10,
-            ):
+            with psycopg.connect(self.url(SUPERUSER), connect_timeout=10):
                 return True
         except psycopg.OperationalError:
             return False
@@ -156,6 +166,7 @@ class EmbeddedServer:
         self._remove_stale_locks()
         options = {
             **_SERVER_SETTINGS,
+            "port": self.port,
             "shared_buffers": f"{shared_buffers_mb()}MB",
             "unix_socket_directories": _list_item(str(self.socket)),
         }
@@ -165,7 +176,7 @@ class EmbeddedServer:
         log_start = self.log.stat().st_size
         wait = ("-w", "-t", str(START_TIMEOUT_S))
         try:
-            self._run("pg_ctl", "start", "-D", _DATA, *wait, "-l", _LOG, "-o", command)
+            self._run("pg_ctl", "start", "-D", self.data_name, *wait, "-l", _LOG, "-o", command)
         except subprocess.SubprocessError as error:
             raise self._start_error(log_start) from error
 
@@ -173,12 +184,18 @@ class EmbeddedServer:
         """Stop it and end its open sessions."""
         for mode in ("fast", "immediate"):
             try:
-                self._run("pg_ctl", "stop", "-D", _DATA, "-w", "-t", "30", "-m", mode)
+                self._run("pg_ctl", "stop", "-D", self.data_name, "-w", "-t", "30", "-m", mode)
             except subprocess.SubprocessError:
                 continue
             return
 
-    def _initialise(self, owner: tuple[int, int] | None) -> None:
+    def initialise(self, owner: tuple[int, int] | None) -> None:
+        """Create the data directory.
+
+        Raises:
+            SetupError, DiskFull: as `make_data`.
+            OSError.
+        """
         # Created under another name, then renamed: an incomplete one never passes for a database.
         fresh = self.folder / _FRESH
         shutil.rmtree(fresh, ignore_errors=True)
@@ -199,21 +216,27 @@ class EmbeddedServer:
         fsync(self.folder)
 
     def _run(self, program: str, *arguments: str) -> None:
-        run_program(program, arguments, folder=self.folder, owner=server_user(self.data))
+        owner = server_user(self.data)
+        run_program(program, arguments, folder=self.folder, owner=owner, programs=self.programs)
+
+    @property
+    def _socket_name(self) -> str:
+        return f".s.PGSQL.{self.port}"
 
     def _remove_stale_locks(self) -> None:
         # Postgres refuses to start while the process number in its lock files is in use: after
         # kill -9 by the dead server, until it is reaped; after a restart of the machine or
         # container by any process. But no server may start while a child of the dead one writes.
-        lock_files = (self.data / "postmaster.pid", self.socket / f"{SOCKET_NAME}.lock")
+        lock_files = (self.data / "postmaster.pid", self.socket / f"{self._socket_name}.lock")
         deadline = time.monotonic() + _ORPHANS_TIMEOUT_S
         while any(file.exists() for file in lock_files) and time.monotonic() < deadline:
-            if not self._has_processes():
+            if not self.has_processes():
                 for file in lock_files:
                     file.unlink(missing_ok=True)
             time.sleep(0.05)
 
-    def _has_processes(self) -> bool:
+    def has_processes(self) -> bool:
+        """Return whether processes of Postgres work in the data directory."""
         data = self.data.resolve()
         for process in psutil.process_iter(["name"]):
             # A zombie has no working directory.
@@ -232,19 +255,39 @@ class EmbeddedServer:
         )
 
 
+def finish_upgrade(folder: Path) -> None:
+    """Give the data of an upgrade that is complete its name, and keep the earlier data beside it.
+
+    Args:
+        folder: of the server; nobody else may start it meanwhile.
+    """
+    upgraded, data = folder / UPGRADED, folder / _DATA
+    if not upgraded.exists():
+        return
+    if data.exists():
+        data.rename(folder / f"{_DATA}-{(data / 'PG_VERSION').read_text().strip()}")
+    upgraded.rename(data)
+    fsync(folder)
+
+
 @contextmanager
-def running_postgres(settings: Settings) -> Iterator[None]:
+def running_postgres(settings: Settings, *, in_restore: bool = False) -> Iterator[None]:
     """Keep a database running while the context lasts.
 
     Without a `database_url` it is the embedded server: the first user, in any process, starts it,
     and the last one stops it. Each user holds a shared lock on a file, which the kernel releases
     however the process ends, so that kill -9 leaves no stale count.
 
+    Args:
+        in_restore: also while a restore has begun and not ended; for what restores.
+
     Raises:
-        SetupError: the embedded server cannot be started here.
+        SetupError: the embedded server cannot be started here, or a restore has not ended.
         DiskFull: no space left for it.
         DatabaseUnavailable: the server that is set does not answer.
     """
+    if not in_restore:
+        require_settled(settings)
     if settings.storage.database_url is not None:
         _require_answer(database_urls(settings).admin)
         try:
@@ -254,7 +297,7 @@ def running_postgres(settings: Settings) -> Iterator[None]:
         return
     server = EmbeddedServer.of(settings)
     server.make_folders()
-    with _locked(server.folder / "starting.lock", fcntl.LOCK_EX):
+    with starting_lock(server):
         users = _lock(server.folder / "users.lock", fcntl.LOCK_SH)
         try:
             if not server.is_running():
@@ -268,7 +311,7 @@ def running_postgres(settings: Settings) -> Iterator[None]:
     finally:
         # First: pools that lose their server log errors.
         close_pools(database_urls(settings))
-        with _locked(server.folder / "starting.lock", fcntl.LOCK_EX):
+        with starting_lock(server):
             os.close(users)
             _stop_if_unused(server)
 
@@ -284,7 +327,7 @@ def ensure_postgres(settings: Settings) -> None:
         return
     server = EmbeddedServer.of(settings)
     if not server.is_running():
-        with _locked(server.folder / "starting.lock", fcntl.LOCK_EX):
+        with starting_lock(server):
             if not server.is_running():
                 server.start()
 
@@ -323,8 +366,9 @@ def _lock(path: Path, mode: int) -> int:
 
 
 @contextmanager
-def _locked(path: Path, mode: int) -> Iterator[None]:
-    descriptor = _lock(path, mode)
+def starting_lock(server: EmbeddedServer) -> Iterator[None]:
+    """Let no other process start or stop the server while the context lasts."""
+    descriptor = _lock(server.folder / "starting.lock", fcntl.LOCK_EX)
     try:
         yield
     finally:

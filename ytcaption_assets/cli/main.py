@@ -14,6 +14,7 @@ from ytcaption_assets.cli.admin.backup import backup, restore
 from ytcaption_assets.cli.admin.doctor import doctor
 from ytcaption_assets.cli.admin.migrate import migrate
 from ytcaption_assets.cli.admin.replay import replay
+from ytcaption_assets.cli.admin.upgrade_database import upgrade_database
 from ytcaption_assets.cli.channels import commands as channels
 from ytcaption_assets.cli.library import lake
 from ytcaption_assets.cli.library.embed import embed
@@ -188,7 +189,12 @@ def _add(heading: str, *commands: Callable[..., None], **groups: typer.Typer) ->
 
 _add("Transcribe", transcribe, up, status, channels=channels.app)
 _add("Use the library", search, sql, export, report, retranscribe, embed, lake=lake.app)
-_add("Operate", settings, doctor, backup, restore, migrate, replay, keys=keys.app, admin=admin.app)
+_add(
+    "Operate",
+    *(settings, doctor, backup, restore, migrate, upgrade_database, replay),
+    keys=keys.app,
+    admin=admin.app,
+)
 _add("Models and processes", bench_model, worker, notifier, models=models.app)
 
 

@@ -32,8 +32,8 @@ def backup(
     from resources.backup.create import make_backup
     from ytcaption_assets.cli.database import opened_database
 
-    console = _console()
-    with opened_database() as (settings, _), _Bars(console) as bars:
+    console = error_console()
+    with opened_database() as (settings, _), StepBars(console) as bars:
         manifest = make_backup(settings, folder, bars, with_key=webhook_key)
     _print_backup(manifest, folder, console)
     raise typer.Exit(1 if manifest.wrong else 0)
@@ -47,8 +47,9 @@ def restore(
 ) -> None:
     """Restore this installation from a backup; stop `up` and everything else that uses it first.
 
-    The backup's checksums are verified before anything is changed. Repeat the command to restart an
-    interrupted restore.
+    The backup is restored beside the existing data, verified, then put in its place. A restore that
+    is cut short changes nothing, or is completed by the next command. What the backup contains is
+    checked first: SQL in it is never run.
     """
     from resources.backup.restore import restore_backup
     from resources.maintenance.lost_runs import end_lost_runs
@@ -59,8 +60,12 @@ def restore(
     from ytcaption_assets.cli.up.home_lock import home_lock
 
     settings = load_settings()
-    console = _console()
-    with home_lock(settings.home), running_postgres(settings), _Bars(console) as bars:
+    console = error_console()
+    with (
+        home_lock(settings.home),
+        running_postgres(settings, in_restore=True),
+        StepBars(console) as bars,
+    ):
         restored = restore_backup(settings, folder, bars, replace=replace)
         bars.step("Ending lost runs")
         with dagster_instance(settings) as instance:
@@ -70,7 +75,7 @@ def restore(
     raise typer.Exit(0 if restored.lake.is_sound else 1)
 
 
-class _Bars:
+class StepBars:
     """One progress bar per step; several threads may report progress."""
 
     def __init__(self, console: "Console") -> None:
@@ -79,7 +84,7 @@ class _Bars:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> "_Bars":
+    def __enter__(self) -> "StepBars":
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._progress = Progress(
@@ -139,10 +144,17 @@ def _print_backup(manifest: "Manifest", folder: Path, console: "Console") -> Non
 def _print_restored(restored: "RestoreResult", lost: int, console: "Console") -> None:
     made_at = restored.manifest.made_at
     console.print(f"Restored {restored.transcriptions:,} transcriptions as of {made_at}.")
+    if restored.is_signed:
+        console.print("The signature of the backup is that of YTCAPTION_BACKUP_KEY.")
     if lost:
         console.print(f"{lost:,} that were running then are queued again.")
+    if restored.lake_problem:
+        console.print(
+            f"The backup's catalog of the lake was not used: {restored.lake_problem}. The lake was "
+            "built again from the documents."
+        )
     lake = restored.lake
-    if lake.different or lake.orphaned or lake.damaged_files:
+    if restored.lake_problem is None and (lake.different or lake.orphaned or lake.damaged_files):
         number = len(lake.different) + len(lake.orphaned) + len(lake.damaged_files)
         console.print(f"Repaired {number:,} differences between the lake and the documents.")
     if lake.unreadable:
@@ -151,7 +163,8 @@ def _print_restored(restored: "RestoreResult", lost: int, console: "Console") ->
         )
 
 
-def _console() -> "Console":
+def error_console() -> "Console":
+    """Return a console on standard error."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ytcaption_assets.cli.database import settle_restore
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -38,6 +40,7 @@ def migrate(
     from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
+    settle_restore(settings)
     with running_postgres(settings):
         if not plan:
             bring_up_to_date(settings)

@@ -20,6 +20,7 @@ from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption.domain.transcripts.transcript import Transcript
 from ytcaption.settings.settings import Settings
+from ytcaption_assets.cli.database import settle_restore
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.cli.transcribe.captions_folder import write_captions
 from ytcaption_assets.cli.transcribe.output import (
@@ -70,6 +71,7 @@ def transcribe_sources(
 
 @contextmanager
 def _prepared(settings: Settings, console: Console) -> Iterator[None]:
+    settle_restore(settings)
     with ExitStack() as stack:
         with console.status("Starting the database"):
             stack.enter_context(migrated_postgres(settings))

@@ -42,7 +42,7 @@ def home_lock(home: Path) -> Iterator[None]:
         except BlockingIOError as error:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
             raise SetupError(
-                f"`ytcaption up` already runs on {home}"
+                f"`ytcaption up`, or a restore, already runs on {home}"
                 f"{f' as process {holder}' if holder else ''}. "
                 "Stop it, or set YTCAPTION_HOME to another folder."
             ) from error

@@ -11,12 +11,14 @@ def notifier() -> None:
     import logging
     import signal
 
+    from resources.postgres.restore_mark import require_settled
     from resources.processes.runtime_directory import make_runtime_directory, runtime_directory
     from resources.telemetry.logs import log_handler
     from resources.webhooks.notifier import MARK, Notifier
     from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
+    require_settled(settings)
     logging.getLogger().addHandler(log_handler(settings.operation.log_format))
     for name in ("ytcaption", "ytcaption_assets", "resources"):
         logging.getLogger(name).setLevel(logging.INFO)

@@ -21,6 +21,7 @@ from resources.processes.runtime_directory import make_runtime_directory
 from resources.sites.resolve import check_sites
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.settings.settings import Settings
+from ytcaption_assets.cli.database import settle_restore
 from ytcaption_assets.cli.up.dagster_home import (
     code_server_socket,
     dagster_environment,
@@ -61,6 +62,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
         output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
         make_runtime_directory(settings.home)
         prepare_dagster_home(settings)
+        settle_restore(settings)
         with running_postgres(settings):
             migrate(settings)
             check_bind(settings)

@@ -11,6 +11,7 @@ from resources.embeddings.embedder import has_embeddings
 from resources.embeddings.store import EmbeddingCounts, EmbeddingStore
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import is_postgres_running, running_postgres
+from resources.postgres.restore_mark import require_settled
 from resources.postgres.urls import postgres_folder
 from resources.processes.forked_child import child_server_socket
 from resources.processes.runtime_directory import runtime_directory
@@ -107,6 +108,7 @@ def read_status(settings: Settings) -> StatusReport:
     counts, queue, embeddings, problem = None, None, None, None
     with ExitStack() as stack:
         try:
+            require_settled(settings)
             if not postgres_runs and state is None and _has_data(settings):
                 stack.enter_context(running_postgres(settings))
             if postgres_runs or (state is None and _has_data(settings)):

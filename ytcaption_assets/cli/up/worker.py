@@ -33,9 +33,11 @@ def worker(
 
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(gpu)
+    from resources.postgres.restore_mark import require_settled
     from resources.worker.server import serve_here, serve_others
 
     settings = load_settings()
+    require_settled(settings)
     root = logging.getLogger()
     root.addHandler(log_handler(settings.operation.log_format))
     for name in ("ytcaption", "ytcaption_assets", "resources"):

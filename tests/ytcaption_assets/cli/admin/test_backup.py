@@ -1,7 +1,10 @@
 """A backup made while others write restores the same installation elsewhere."""
 
+import hashlib
 import json
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import psycopg
 import pytest
 from click.testing import Result
 from fastapi.testclient import TestClient
@@ -24,6 +28,7 @@ from resources.object_store.store import ObjectStore, document_key
 from resources.postgres.connection import Postgres, close_pools
 from resources.postgres.embedded import running_postgres
 from resources.postgres.migrate import migrate
+from resources.postgres.programs import dump
 from resources.postgres.urls import database_urls, with_database
 from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import completed_ids, get_media, get_transcription
@@ -324,7 +329,8 @@ def test_a_missing_file_is_reported(settings: Settings, tmp_path: Path):
     ObjectStore.from_settings(settings).delete(document_key(id))
     made = ytcaption("backup", str(tmp_path / "backup"))
     assert made.exit_code == 1 and document_key(id) in made.output
-    assert Manifest.read(tmp_path / "backup").wrong == {document_key(id): "missing"}
+    manifest = Manifest.parse((tmp_path / "backup" / MANIFEST).read_bytes())
+    assert manifest.wrong == {document_key(id): "missing"}
     assert (tmp_path / "backup" / "objects" / document_key(other)).exists()
 
 
@@ -351,3 +357,88 @@ def test_a_damaged_backup_changes_nothing(
     with pytest.raises((StorageError, SetupError, InputError)):
         ytcaption("restore", str(folder), "--replace")
     assert results(settings) == before
+
+
+_HOSTILE = """
+create function ytcaption.hostile_act() returns integer language plpgsql as $$
+begin
+    copy (select 1) to program 'cat > {witness}';
+    return 1;
+end
+$$;
+create function ytcaption.hostile() returns integer language plpgsql immutable as $$
+begin
+    return ytcaption.hostile_act();
+end
+$$;
+create index hostile on ytcaption.media (ytcaption.hostile());
+create function ytcaption.hostile_trigger() returns trigger language plpgsql security definer as $$
+begin
+    perform ytcaption.hostile();
+    return new;
+end
+$$;
+create trigger hostile before insert on ytcaption.media
+    for each row execute function ytcaption.hostile_trigger();
+"""
+
+
+@pytest.mark.long
+def test_a_backup_runs_no_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Neither of an index, which loading the dump would run, nor of a trigger, which would stay.
+
+    The rows are restored; of the definitions nothing.
+    """
+    folder, witness = tmp_path / "backup", Path(tempfile.mkdtemp(dir="/tmp")) / "witness"
+    witness.parent.chmod(0o777)  # the server may run as another user
+    with at_home(tmp_path / "a", monkeypatch) as settings, running_postgres(settings):
+        migrate(settings)
+        id = Writer(settings).complete(1)
+        with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
+            connection.execute(_HOSTILE.replace("{witness}", str(witness)))  # pyright: ignore
+        assert witness.exists(), "the backup is not hostile"
+        assert ytcaption("backup", str(folder)).exit_code == 0
+    witness.unlink()
+    with at_home(tmp_path / "b", monkeypatch) as settings:
+        assert ytcaption("restore", str(folder)).exit_code == 0
+        with running_postgres(settings):
+            assert list(results(settings)) == [id]
+            with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
+                row = connection.execute(
+                    "select count(*) from pg_proc where proname like 'hostile%'"
+                ).fetchone()
+                assert row == (0,)
+            RequestStore.from_settings(settings, "admin").submit(MEDIA, BASE)
+    assert not witness.exists()
+    shutil.rmtree(witness.parent)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("where", ["ytcaption", "elsewhere"])
+def test_a_dump_with_other_objects_is_refused(settings: Settings, tmp_path: Path, where: str):
+    """Of another kind by the dump's list, of an unknown table by its rows; nothing is changed."""
+    id = Writer(settings).complete(1)
+    folder = tmp_path / "backup"
+    admin = database_urls(settings).admin
+    table = "ytcaption.other" if where == "ytcaption" else "other_schema.place"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute("create schema other_schema")
+        connection.execute(f"create table {table} as select 1 as number")  # pyright: ignore
+    try:
+        make_backup(settings, folder, Quiet(), with_key=True)
+        path = folder / "database" / "ytcaption.dump"
+        if where == "elsewhere":  # a dump that ytcaption does not make, with a manifest that fits
+            dump(admin, path, ["--format=custom"], server_major=18)
+            raw = json.loads((folder / MANIFEST).read_text())
+            raw["files"]["database/ytcaption.dump"] = {
+                "size_bytes": path.stat().st_size,
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            }
+            (folder / MANIFEST).write_text(json.dumps(raw))
+    finally:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f"drop table {table}")  # pyright: ignore
+            connection.execute("drop schema other_schema")
+    with pytest.raises(InputError, match="Nothing was restored"):
+        ytcaption("restore", str(folder), "--replace")
+    assert list(results(settings)) == [id]

@@ -1,0 +1,115 @@
+"""The marks of a restore that has begun and not ended, which every entry point honours.
+
+One is a file of the home: the restore's journal. It keeps commands and processes of this
+installation from the databases until the restore has been completed or undone. The other is a table
+of the new database. It keeps processes of other machines away from the moment that the database has
+its name until everything else is in its place.
+"""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+
+from ytcaption.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption.settings.settings import Settings
+
+OLD_MARKER = "restoring.json"
+"""File in the home that version 0.1 kept during a restore, which had then emptied the databases."""
+
+# Of the catalog alone, which every role may read and every version has.
+_IS_MARKED = """
+select exists (
+    select from pg_class
+    where relname = 'restoring' and relnamespace = to_regnamespace('ytcaption')
+) as marked
+"""
+
+
+def restore_folder(settings: Settings) -> Path:
+    """Return the folder of the home that a restore uses."""
+    return settings.home / "restore"
+
+
+def journal_path(settings: Settings) -> Path:
+    """Return the journal of the restore in progress; the file exists as long as there is one."""
+    return restore_folder(settings) / "journal.json"
+
+
+def lock_path(settings: Settings) -> Path:
+    """Return the file that a process locks while it restores, or ends a restore."""
+    return restore_folder(settings) / "lock"
+
+
+def require_settled(settings: Settings) -> None:
+    """Check that no restore of this home has begun and not ended.
+
+    Raises:
+        SetupError: one is in progress, or was cut short.
+    """
+    if journal_path(settings).exists():
+        holder = _holder(lock_path(settings))
+        if holder is not None:
+            raise SetupError(
+                f"{settings.home} is being restored by process {holder}. Wait until it has ended."
+            )
+        raise SetupError(
+            "A restore was cut short. `ytcaption up` completes or undoes it first; "
+            "`ytcaption restore` begins again."
+        )
+    marker = settings.home / OLD_MARKER
+    if marker.exists():
+        raise SetupError(
+            f"A restore of the backup made at {_made_at(marker)} was cut short by an earlier "
+            "version of ytcaption, and its databases are incomplete. Repeat "
+            "`ytcaption restore FOLDER`."
+        )
+
+
+def mark_database(connection: Connection[Any]) -> None:
+    """Keep everyone from this database until `unmark_database`."""
+    connection.execute("create table if not exists ytcaption.restoring ()")
+
+
+def unmark_database(connection: Connection[Any]) -> None:
+    """Open this database again."""
+    connection.execute("drop table if exists ytcaption.restoring")
+
+
+def is_marked(connection: Connection[Any]) -> bool:
+    """Return whether the database belongs to a restore that has not ended."""
+    row: Any = connection.execute(_IS_MARKED).fetchone()
+    return bool(row and (row["marked"] if isinstance(row, dict) else row[0]))
+
+
+def in_restore() -> DatabaseUnavailable:
+    """Return the error for a database that is marked."""
+    return DatabaseUnavailable(
+        "This installation is being restored. Wait until that has ended; if it was cut short, run "
+        "`ytcaption up` where `ytcaption restore` ran, or restore again with --replace."
+    )
+
+
+def _holder(path: Path) -> str | None:
+    """Return the process that holds the lock, as text; None if there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "of another user"
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _made_at(marker: Path) -> str:
+    try:
+        return str(json.loads(marker.read_text())["made_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "an unknown time"
