@@ -22,7 +22,7 @@ from tests.support.paths import DATA
 from tests.support.patience import patience
 from tests.ytcaption_assets.cli.up.test_up import COMMAND, Up, environment
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 RECORDING = (DATA / "fleurs-en-004.ogg").read_bytes()
 
