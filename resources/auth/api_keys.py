@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 from psycopg.rows import DictRow
 
@@ -223,7 +223,7 @@ def _api_key_row(row: DictRow) -> ApiKeyRow:
         row["requests_per_minute"], row["concurrent_transcriptions"], row["audio_minutes_per_day"]
     )
     # By name: a later version may have added columns.
-    values = {"scopes": tuple(row["scopes"]), "limits": limits}
+    values: dict[str, Any] = {"scopes": tuple(row["scopes"]), "limits": limits}
     names = ApiKeyRow.__dataclass_fields__.keys() - values.keys()
     return ApiKeyRow(**values, **{name: row[name] for name in names})
 

@@ -42,11 +42,15 @@ from ytcaption.settings.settings import Settings
 
 _LOCK = 0x797463617074  # any number that no other program uses
 
-LOCK_TIMEOUT_S = 2
-"""How long a migration waits for a table: whatever comes after it waits, too."""
+LOCK_TIMEOUT_S = 0.5
+"""How long a migration waits for a table: meanwhile whatever comes after it waits, too.
 
-_ATTEMPTS = 30
-_PAUSE_S = 2  # between attempts: what waits behind a migration goes first
+Less than Postgres' `deadlock_timeout` (1 s), so that of two that wait for each other the migration
+gives up, not somebody's request.
+"""
+
+_ATTEMPTS = 100
+_PAUSE_S = 1.0  # between attempts: what waits behind a migration goes first
 
 
 @dataclass(frozen=True)

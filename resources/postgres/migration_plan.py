@@ -226,8 +226,8 @@ def _rehearse(
             after = _rows(connection, _FILES)
     except psycopg.Error as error:
         raise SetupError(
-            f"{migration.name} cannot be applied to a copy of this schema: {error}. "
-            "The schema is not what its ledger says."
+            f"{migration.name} cannot be applied to a copy of this schema: "
+            f"{error.diag.message_primary}. The schema is not what its ledger says."
         ) from error
     modes: dict[int, set[str]] = {}
     for row in locked:

@@ -55,7 +55,8 @@ class Webhook:
     def of_row(cls, row: DictRow) -> "Webhook":
         """Return the webhook of a row with all columns; a later version may have added some."""
         values: dict[str, Any] = {name: row[name] for name in cls.__dataclass_fields__}
-        return cls(**values | {"event_types": tuple(row["event_types"])})
+        values["event_types"] = tuple(values["event_types"])
+        return cls(**values)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tests.support.paths import DATA
 from tests.support.patience import patience
 from tests.ytcaption_assets.cli.up.test_up import COMMAND, Up, environment
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 RECORDING = (DATA / "fleurs-en-004.ogg").read_bytes()
 
@@ -84,7 +84,7 @@ class Load:
             number = 0
             while not self._ended.is_set():
                 number += 1
-                self._round(http, f"{self.name}-{client}-{number}", uploads=number % 20 == 1)
+                self._round(http, f"{self.name}-{client}-{number}", uploads=number % 60 == 1)
 
     def _round(self, http: httpx.Client, name: str, *, uploads: bool) -> None:
         # Bulk work for links that nothing downloads during the test: it waits in the queue.
@@ -208,7 +208,7 @@ def test_the_previous_version_and_this_one_work_side_by_side(previous: PreviousU
         assert before.failures == [] and after.failures == []
         assert sum(before.statuses.values()) > 100 and sum(after.statuses.values()) > 100
         ids = before.accepted + after.accepted
-        assert len(before.accepted) >= 2 and len(after.accepted) >= 2
+        assert before.accepted and after.accepted
         # Each version answers for what the other one has accepted; some is completed by the
         # previous version's runs.
         previous.wait_for(lambda: states(new_url, ids)["completed"] >= 2, 120)
