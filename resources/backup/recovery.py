@@ -111,8 +111,12 @@ def complete(settings: Settings, databases: StagedDatabases, journal: Journal) -
             if staged.exists():
                 staged.replace(settings.home / KEY)
                 fsync(settings.home)
-        journal = journal.at("opening")
-        journal.save(settings)
+        journal.at("opening").save(settings)
+    _open(settings, databases, objects)
+
+
+def _open(settings: Settings, databases: StagedDatabases, objects: ObjectStore) -> None:
+    """Open the new installation, then remove what was replaced."""
     databases.unmark()
     databases.drop_present()
     _remove_staged(objects)

@@ -18,6 +18,7 @@ from dagster_postgres.utils import (
     pg_url_from_config,
     retry_pg_connection_fn,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources.orchestration.dagster_internals import ConfigurableClassData
 from ytcaption.domain.errors import DatabaseUnavailable
@@ -72,7 +73,7 @@ def create_dagster_tables(postgres_url: str) -> None:
     """
     try:
         DagsterPostgresStorage(postgres_url)  # its engines keep no connection open
-    except (db.exc.SQLAlchemyError, DagsterPostgresException) as error:
+    except (SQLAlchemyError, DagsterPostgresException) as error:
         raise DatabaseUnavailable("Dagster's new database does not answer.") from error
 
 

@@ -244,7 +244,7 @@ KILLED = [
     ("as before", "verified", DyingAt("Putting"), nothing),
     ("new", "decided", Quiet(), before(StagedDatabases, "exchange")),
     ("new", "renamed", Quiet(), after(StagedDatabases, "exchange")),
-    ("new", "exchanged", Quiet(), before(StagedDatabases, "unmark")),
+    ("new", "exchanged", Quiet(), before(RECOVERY, "_open")),
     ("new", "opened", Quiet(), before(StagedDatabases, "drop_present")),
     ("new", "dropped", Quiet(), before(Journal, "remove")),
     ("new", "ended", DyingAt("Removing"), nothing),
