@@ -14,9 +14,11 @@ from typing import LiteralString, cast
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.rows import tuple_row
 
 from resources.postgres.connection import database_errors
 from resources.postgres.embedded import running_postgres
+from resources.postgres.time_budget import CONNECT_PARAMETERS, WatchedConnection, watch
 from resources.postgres.urls import (
     DAGSTER_DATABASE,
     ROLES,
@@ -30,6 +32,7 @@ from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings.settings import Settings
 
 _LOCK = 0x797463617074  # any number that no other program uses
+_STATEMENT_S = 24 * 3600.0  # a large table may be rewritten; a server that hangs is noticed
 _GRANTS = 0  # the number of grants.sql in the ledger
 
 _LEDGER = """
@@ -208,21 +211,26 @@ def _exclusive(url: str) -> Iterator[Connection]:
 def _connected(url: str) -> Iterator[Connection]:
     """Yield a connection in autocommit to a database, which is created if it is missing."""
     try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+        connection = _opened(url)
     except psycopg.OperationalError:
         _make_database(url)
         with database_errors():
-            connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+            connection = _opened(url)
     with database_errors(), connection:
+        watch(connection, url, _STATEMENT_S)
         yield connection
+
+
+def _opened(url: str) -> Connection:
+    return WatchedConnection.connect(
+        url, autocommit=True, row_factory=tuple_row, **CONNECT_PARAMETERS
+    )
 
 
 def _make_database(url: str) -> None:
     name = database_name(url)
     try:
-        connection = psycopg.connect(
-            with_database(url, SUPERUSER), autocommit=True, connect_timeout=10
-        )
+        connection = _opened(with_database(url, SUPERUSER))
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(
             f"Postgres does not answer for the database {name}. Check that it runs, and that the "

@@ -14,6 +14,7 @@ from resources.embeddings.store import forget_embeddings
 from resources.events import add_event
 from resources.network.proxy_health import all_cooling_until, available_proxies
 from resources.postgres.connection import Postgres, Role
+from resources.postgres.database_clock import DatabaseClock
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.sites.circuit_breaker import (
@@ -47,7 +48,12 @@ from resources.transcriptions.state import (
     queue_again,
     try_later,
 )
-from resources.transcriptions.time_limits import TOOK_TOO_LONG, TimeLimits, fail_overdue
+from resources.transcriptions.time_limits import (
+    TOOK_TOO_LONG,
+    TimeLimits,
+    fail_overdue,
+    leave_out,
+)
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionReference, CaptionTrack
 from ytcaption.domain.errors import ClaimLost, SourcePaused, TookTooLong, TranscriptionBusy
@@ -137,20 +143,33 @@ class RunStore(dg.ConfigurableResource):
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(claimed)
 
-    def heartbeat(self, id: str, run_id: str, limits: TimeLimits | None = None) -> None:
+    def heartbeat(
+        self,
+        id: str,
+        run_id: str,
+        limits: TimeLimits | None = None,
+        clock: DatabaseClock | None = None,
+    ) -> None:
         """Record that the run is alive, and fail the transcription if it is past its time limits.
+
+        Args:
+            clock: of the run's process. By how much the database's clock was set, or the machine
+                slept, does not count for the limits.
 
         Raises:
             TookTooLong: it was.
         """
         with self.postgres.transaction() as connection:
-            changed = connection.execute(
+            row = connection.execute(
                 "update ytcaption.transcription set heartbeat_at = now() "
-                "where id = %s and run_id = %s and status = 'running'",
+                "where id = %s and run_id = %s and status = 'running' "
+                "returning extract(epoch from clock_timestamp())::float8 as at_s",
                 (id, run_id),
-            )
-            if changed.rowcount == 0:
+            ).fetchone()
+            if row is None:
                 raise claim_lost(id)
+            if clock is not None and (step_s := clock.step_s(row["at_s"])):
+                leave_out(connection, id, step_s)
             is_over = limits is not None and bool(fail_overdue(connection, limits, run_id))
         if is_over:
             raise TookTooLong(TOOK_TOO_LONG)

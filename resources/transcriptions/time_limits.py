@@ -75,3 +75,17 @@ def next_overdue_in_s(connection: Connection[DictRow], limits: TimeLimits) -> fl
         limits._asdict(),
     ).fetchone()
     return row["left_s"] if row is not None else None
+
+
+def leave_out(connection: Connection[DictRow], id: str, seconds: float) -> None:
+    """Let this time, which the clock has skipped or repeated, not count for a transcription."""
+    connection.execute(
+        """
+        update ytcaption.transcription
+        set working_since = working_since + make_interval(secs => %(seconds)s),
+            -- The trigger adds what was worked until now, and goes on from the new time.
+            worked_s = worked_s - extract(epoch from now() - working_since)
+        where id = %(id)s and working_since is not null
+        """,
+        {"id": id, "seconds": seconds},
+    )

@@ -30,6 +30,17 @@ class OperationSettings(SettingsGroup):
         "base64, the same on all machines; several, the newest first, to replace it. "
         "Unset: `webhook.key` under the home, created on first use.",
     )
+    standstill_s: int = Field(
+        180,
+        ge=30,
+        description="A queue stands still if its oldest item that nothing holds back has waited "
+        "this long, in seconds: `/readyz`, `status`, the metrics and an alert say so.",
+    )
+    pause_reminder_s: int = Field(
+        24 * 3600,
+        ge=60,
+        description="Operators are reminded of a pause that is older than this, in seconds.",
+    )
     webserver_port: int = Field(
         3000, ge=0, le=65535, description="Port of Dagster's web interface."
     )

@@ -164,10 +164,12 @@ def migrate() -> None:
     """Apply pending database migrations; `up` and `transcribe` do so automatically."""
     from resources.postgres.embedded import running_postgres
     from resources.postgres.migrate import migrate as bring_up_to_date
+    from resources.postgres.server_check import check_servers
     from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     with running_postgres(settings):
+        check_servers(settings)
         bring_up_to_date(settings)
 
 
