@@ -53,7 +53,9 @@ def run_end_sensor(context: dg.SensorEvaluationContext, postgres: Postgres) -> d
         while True:
             number, again_in_s = 0, SETTLED_S
             if not DATABASE_CLOCK.was_just_set(postgres):
-                number, again_in_s = end_runs(context.instance, postgres, _over_since, time.monotonic())
+                number, again_in_s = end_runs(
+                    context.instance, postgres, _over_since, time.monotonic()
+                )
             ended += number
             left_s = deadline - time.monotonic()
             if left_s <= 0:

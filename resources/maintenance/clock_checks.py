@@ -7,12 +7,9 @@ a run that died then would count as alive. Each repair keeps the length of the w
 from collections.abc import Sequence
 from typing import LiteralString, NamedTuple
 
-from resources.alerts import QUIET_S
 from resources.maintenance.check import Check, Installation, Repaired
-from resources.network.proxy_health import MAX_COOL_DOWN_S
 from resources.postgres.connection import Postgres
 from resources.postgres.notify import WORK_CHANNEL, notify
-from resources.webhooks.outbox import LEASE_S
 
 
 class _Waits(NamedTuple):
@@ -32,6 +29,7 @@ class _Waits(NamedTuple):
     by_api: bool = False
 
 
+# Longer than any rest of a proxy, lease of a delivery and pause between two alerts may be.
 _SOON: LiteralString = "now() + interval '5 s'"
 _WAITS = (
     _Waits(
@@ -79,8 +77,7 @@ _WAITS = (
     _Waits(
         "upstream_proxy",
         "name",
-        f"greatest(used_at, worked_at) > {_SOON} "
-        f"or rests_until > now() + interval '{MAX_COOL_DOWN_S:.0f} s'",
+        f"greatest(used_at, worked_at) > {_SOON} or rests_until > now() + interval '1 hour'",
         """
         rests_until = null, used_at = least(used_at, now()), worked_at = least(worked_at, now())
         """,
@@ -89,7 +86,7 @@ _WAITS = (
         "delivery",
         "id::text",
         f"""status = 'waiting' and (
-            greatest(created_at, leased_until - interval '{LEASE_S:.0f} s') > {_SOON}
+            greatest(created_at, leased_until - interval '1 min') > {_SOON}
             or exists (
                 select from ytcaption.delivery_attempt
                 where delivery_id = delivery.id and at > {_SOON}))""",
@@ -102,7 +99,7 @@ _WAITS = (
     _Waits(
         "alert",
         "code || ' ' || subject",
-        f"next_try_at > {_SOON} + interval '{QUIET_S:.0f} s'",
+        f"next_try_at > {_SOON} + interval '1 hour'",
         "next_try_at = now(), first_at = least(first_at, now()), last_at = least(last_at, now())",
         by_api=True,
     ),

@@ -7,8 +7,8 @@ import dagster as dg
 from resources.maintenance.check import Check, Installation, Repaired, one_by_one
 from resources.maintenance.lost_runs import SILENT_S, end_lost_runs, runs_by_key, settle_unbegun
 from resources.orchestration.partitions import transcription_partitions
-from resources.processes.clock_step import age_s
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
+from resources.processes.clock_step import age_s
 from resources.transcriptions.reads import get_transcription, get_transcriptions
 from ytcaption.domain.request import run_key
 

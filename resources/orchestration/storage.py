@@ -15,6 +15,8 @@ import psycopg2
 import sqlalchemy as db
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 
 from resources.orchestration.dagster_internals import ConfigurableClassData
 from resources.postgres.time_budget import CONNECT_PARAMETERS
@@ -109,9 +111,9 @@ class _Engines:
                     max_overflow=-1,  # no limit: nobody waits for a connection
                     connect_args=CONNECT_PARAMETERS,
                 )
-                db.event.listen(engine, "connect", _limit_statements)
-                db.event.listen(engine, "checkin", _mark_returned)
-                db.event.listen(engine, "checkout", _require_open)
+                event.listen(engine, "connect", _limit_statements)
+                event.listen(engine, "checkin", _mark_returned)
+                event.listen(engine, "checkout", _require_open)
                 self._kept[url] = _Kept(engine)
             self._kept[url].users += 1
             return self._kept[url].engine
@@ -167,7 +169,7 @@ def _require_open(connection: Any, record: Any, proxy: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("select 1")
     except psycopg2.Error as error:
-        raise db.exc.DisconnectionError("the server has closed the connection") from error
+        raise DisconnectionError("the server has closed the connection") from error
 
 
 def _has_tables(engine: db.Engine) -> bool:

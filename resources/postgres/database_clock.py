@@ -52,7 +52,7 @@ class DatabaseClock:
         Raises:
             DatabaseUnavailable, SetupError: as `Postgres.transaction`.
         """
-        [row] = postgres.rows("select extract(epoch from clock_timestamp())::float8 as at_s", {})
+        [row] = postgres.rows("select extract(epoch from now())::float8 as at_s", {})
         if step_s := self.step_s(row["at_s"]):
             logger.warning("the database's clock was set by %.0f s, or its machine slept", step_s)
         with self._lock:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import Connection, sql
@@ -222,9 +222,8 @@ def _connected(url: str) -> Iterator[Connection]:
 
 
 def _opened(url: str) -> Connection:
-    return WatchedConnection.connect(
-        url, autocommit=True, row_factory=tuple_row, **CONNECT_PARAMETERS
-    )
+    connect: Any = WatchedConnection.connect  # its rows are tuples here
+    return connect(url, autocommit=True, row_factory=tuple_row, **CONNECT_PARAMETERS)
 
 
 def _make_database(url: str) -> None:

@@ -184,7 +184,7 @@ _probes = _Probes()
 
 
 def _answers(url: str, limit_s: float) -> bool:
-    parameters = CONNECT_PARAMETERS | {"connect_timeout": max(2, int(limit_s))}
+    parameters: dict[str, Any] = CONNECT_PARAMETERS | {"connect_timeout": max(2, int(limit_s))}
     try:
         with answer_within(limit_s):
             connection = WatchedConnection.connect(url, autocommit=True, **parameters)

@@ -163,7 +163,7 @@ class RunStore(dg.ConfigurableResource):
             row = connection.execute(
                 "update ytcaption.transcription set heartbeat_at = now() "
                 "where id = %s and run_id = %s and status = 'running' "
-                "returning extract(epoch from clock_timestamp())::float8 as at_s",
+                "returning extract(epoch from now())::float8 as at_s",
                 (id, run_id),
             ).fetchone()
             if row is None:

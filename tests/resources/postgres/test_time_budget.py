@@ -12,7 +12,7 @@ from resources.postgres.time_budget import answer_within, hang_noticed_within
 from resources.postgres.urls import database_urls
 from tests.support.frozen import frozen, read_only
 from tests.support.patience import patience
-from tests.support.servers.postgres_servers import DatabaseServer
+from tests.support.servers.postgres_servers import DEBIAN_PROGRAMS, DatabaseServer
 from tests.support.servers.tcp_proxy import tcp_proxy
 from ytcaption.domain.errors import DatabaseReadOnly, DatabaseUnavailable
 from ytcaption.settings.settings import Settings
@@ -69,7 +69,8 @@ def test_without_a_budget_a_hang_is_told_from_a_long_statement(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("database_server", ["debian-15"], indirect=True)
+@pytest.mark.skipif(not DEBIAN_PROGRAMS, reason="needs Debian's Postgres")
+@pytest.mark.parametrize("database_server", [*DEBIAN_PROGRAMS][:1], indirect=True)
 def test_a_network_that_drops_packets(settings: Settings, database_server: DatabaseServer):
     """Everything is swallowed, nothing refused; afterwards it works again."""
     parameters = psycopg.conninfo.conninfo_to_dict(database_server.url)

@@ -51,10 +51,8 @@ class TcpProxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        if isinstance(self._target, str):
-            server = socket.socket(socket.AF_UNIX)
-        else:
-            server = socket.socket()
+        family = socket.AF_UNIX if isinstance(self._target, str) else socket.AF_INET
+        server = socket.socket(family)
         try:
             server.connect(self._target)
         except OSError:

@@ -149,9 +149,7 @@ def read_status(settings: Settings) -> StatusReport:
     )
 
 
-def _standstills(
-    settings: Settings, postgres: Postgres, uptime_s: float
-) -> tuple[Standstill, ...]:
+def _standstills(settings: Settings, postgres: Postgres, uptime_s: float) -> tuple[Standstill, ...]:
     """Return what stands still; in its first minutes an `up` has not begun everything."""
     with dagster_instance(settings) as instance:
         known = ticks(instance, settings)
