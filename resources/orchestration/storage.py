@@ -13,7 +13,11 @@ from typing import Any, Self
 
 import psycopg2
 import sqlalchemy as db
-from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+)
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
@@ -50,6 +54,7 @@ class KeptPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         self._run_storage = _RunStorage(postgres_url, should_autocreate_tables=False)
+        self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables=False)
         engine = _engines.take(postgres_url)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine  # as its optimize_for_webserver does
@@ -77,6 +82,32 @@ class _RunStorage(PostgresRunStorage):
         if not self._has_ended:
             self._has_ended = True
             _engines.leave(self.postgres_url)
+
+
+class _EventLogStorage(PostgresEventLogStorage):
+    """Looks once which tables and columns there are, not with each event: they do not vanish."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._tables: set[str] = set()
+        self._columns: set[str] = set()
+        super().__init__(*args, **kwargs)
+
+    def has_table(self, table_name: str) -> bool:
+        """Return whether Dagster's schema has the table."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def _has_asset_key_col_on_connection(self, conn: db.Connection, column_name: str) -> bool:
+        if column_name not in self._columns:
+            if not super()._has_asset_key_col_on_connection(conn, column_name):
+                return False
+            self._columns.add(column_name)
+        return True
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Return whether the table of assets has the column."""
+        return column_name in self._columns or super().has_asset_key_col(column_name)
 
 
 @dataclass
@@ -114,6 +145,7 @@ class _Engines:
                 event.listen(engine, "connect", _limit_statements)
                 event.listen(engine, "checkin", _mark_returned)
                 event.listen(engine, "checkout", _require_open)
+                event.listen(engine, "do_execute", _leave_out)
                 self._kept[url] = _Kept(engine)
             self._kept[url].users += 1
             return self._kept[url].engine
@@ -150,6 +182,14 @@ def _limit_statements(connection: Any, record: Any) -> None:
 
 def _mark_returned(connection: Any, record: Any) -> None:
     record.info[_RETURNED_AT] = time.monotonic()
+
+
+def _leave_out(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Return whether a statement is not sent: the NOTIFY after each event, to which nobody listens.
+
+    Dagster keeps it for its own older versions.
+    """
+    return statement.startswith("NOTIFY run_events")
 
 
 def _require_open(connection: Any, record: Any, proxy: Any) -> None:

@@ -25,10 +25,11 @@ _GRACE_S = 30.0  # the wait for a lock ends before its statement does
 def work_lock(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
     """Hold shared locks on a transcription and its media; wait while either is being erased."""
     with postgres.own_connection(_LONGEST_S) as connection:
-        for name in (id, media_id):
-            connection.execute(
-                "select pg_advisory_lock_shared(%s, %s)", (_LOCK_CLASS, _lock_key(name))
-            )
+        connection.execute(
+            "select pg_advisory_lock_shared(%(class)s, %(id)s), "
+            "pg_advisory_lock_shared(%(class)s, %(media)s)",
+            {"class": _LOCK_CLASS, "id": _lock_key(id), "media": _lock_key(media_id)},
+        )
         yield
 
 

@@ -89,7 +89,7 @@ class Postgres(dg.ConfigurableResource):
             yield connection
 
     def rows(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
-        """Return the rows of one statement that changes nothing, in one round trip.
+        """Return the rows of one statement that may be repeated, in one round trip.
 
         If the connection is lost, the statement is sent once more on another.
 

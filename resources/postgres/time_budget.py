@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor, Pipeline
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import DictRow
 
 logger = logging.getLogger(__name__)
@@ -143,6 +144,21 @@ class WatchedConnection(Connection[DictRow]):
                 if is_up or not self._server_answers(patience.probe_s):
                     self.pgconn.finish()
                     raise NoAnswer("the server did not answer in time") from None
+
+    def execute(
+        self, query: Any, params: Any = None, *, prepare: bool | None = None, binary: bool = False
+    ) -> Cursor[DictRow]:
+        """Execute a statement; a transaction begins in the same round trip as its first one."""
+        is_first = (
+            Pipeline.is_supported()
+            and not self.autocommit
+            and self.pgconn.transaction_status == TransactionStatus.IDLE
+            and self.pgconn.pipeline_status == PipelineStatus.OFF
+        )
+        if not is_first:
+            return super().execute(query, params, prepare=prepare, binary=binary)
+        with self.pipeline():
+            return super().execute(query, params, prepare=prepare, binary=binary)
 
     def _server_answers(self, limit_s: float) -> bool:
         return self.probe_url is None or _probes.answers(self.probe_url, limit_s)

@@ -5,6 +5,9 @@ revived, duplicated or canceled run changes nothing: it gets ClaimLost. Each cha
 transaction with its event. Rows are locked in the order media, transcription.
 """
 
+import math
+from typing import LiteralString
+
 import dagster as dg
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -49,6 +52,7 @@ from resources.transcriptions.state import (
     try_later,
 )
 from resources.transcriptions.time_limits import (
+    LEFT_S,
     TOOK_TOO_LONG,
     TimeLimits,
     fail_overdue,
@@ -71,6 +75,25 @@ OTHERS_FIRST_S = 5.0
 FREE_PROBES_S = 3600.0
 """Seconds after its request in which a transcription's failed probes of its site do not count as
 attempts. Unlimited, a request that no site can answer would wait for ever."""
+
+
+_HEARTBEAT: LiteralString = f"""
+update ytcaption.transcription set heartbeat_at = now()
+where id = %(id)s and run_id = %(run_id)s and status = 'running'
+returning extract(epoch from now())::float8 as at_s, coalesce({LEFT_S} <= 0, false) as is_over
+"""  # noqa: S608
+
+_PROGRESS: LiteralString = """
+with changed as (
+    update ytcaption.transcription
+    set stage = %(stage)s, progress_done = %(done)s, progress_total = %(total)s,
+        stage_started_at = case when stage = %(stage)s then stage_started_at else now() end,
+        heartbeat_at = now(), updated_at = now()
+    where id = %(id)s and run_id = %(run_id)s and status = 'running'
+    returning id, media_id, run_id, attempt, traceparent
+)
+select changed.*, pg_notify(%(channel)s, id)::text as told from changed
+"""
 
 
 class RunStore(dg.ConfigurableResource):
@@ -159,18 +182,20 @@ class RunStore(dg.ConfigurableResource):
         Raises:
             TookTooLong: it was.
         """
+        # Every second: one round trip, unless a limit seems to be reached or the clock was set.
+        rows = self.postgres.rows(
+            _HEARTBEAT,
+            {"id": id, "run_id": run_id, **(limits or TimeLimits(math.inf, math.inf))._asdict()},
+        )
+        if not rows:
+            raise claim_lost(id)
+        step_s = 0.0 if clock is None else clock.step_s(rows[0]["at_s"])
+        if limits is None or (not step_s and not rows[0]["is_over"]):
+            return
         with self.postgres.transaction() as connection:
-            row = connection.execute(
-                "update ytcaption.transcription set heartbeat_at = now() "
-                "where id = %s and run_id = %s and status = 'running' "
-                "returning extract(epoch from now())::float8 as at_s",
-                (id, run_id),
-            ).fetchone()
-            if row is None:
-                raise claim_lost(id)
-            if clock is not None and (step_s := clock.step_s(row["at_s"])):
+            if step_s:
                 leave_out(connection, id, step_s)
-            is_over = limits is not None and bool(fail_overdue(connection, limits, run_id))
+            is_over = bool(fail_overdue(connection, limits, run_id))
         if is_over:
             raise TookTooLong(TOOK_TOO_LONG)
 
@@ -199,25 +224,18 @@ class RunStore(dg.ConfigurableResource):
         Args:
             is_milestone: append an event, too (see `ytcaption.domain.progress_milestones`).
         """
+        values = {"stage": stage, "done": done, "total": total, "id": id, "run_id": run_id}
+        values["channel"] = PROGRESS_CHANNEL
+        if not is_milestone:  # twice a second: one round trip
+            if not self.postgres.rows(_PROGRESS, values):
+                raise claim_lost(id)
+            return
         with self.postgres.transaction() as connection:
-            row = connection.execute(
-                """
-                update ytcaption.transcription
-                set stage = %(stage)s, progress_done = %(done)s, progress_total = %(total)s,
-                    stage_started_at =
-                        case when stage = %(stage)s then stage_started_at else now() end,
-                    heartbeat_at = now(), updated_at = now()
-                where id = %(id)s and run_id = %(run_id)s and status = 'running'
-                returning id, media_id, run_id, attempt, traceparent
-                """,
-                {"stage": stage, "done": done, "total": total, "id": id, "run_id": run_id},
-            ).fetchone()
+            row = connection.execute(_PROGRESS, values).fetchone()
             if row is None:
                 raise claim_lost(id)
-            if is_milestone:
-                data = {"attempt": row["attempt"], "stage": stage, "done": done, "total": total}
-                add_event(connection, row, EventType.PROGRESS, data)
-            notify(connection, PROGRESS_CHANNEL, id)
+            data = {"attempt": row["attempt"], "stage": stage, "done": done, "total": total}
+            add_event(connection, row, EventType.PROGRESS, data)
 
     @traced("postgres.begin_download")
     def begin_download(

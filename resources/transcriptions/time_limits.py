@@ -17,7 +17,7 @@ from ytcaption.settings.settings import Settings
 
 TOOK_TOO_LONG = "Processing took too long."
 
-_LEFT_S: LiteralString = """(
+LEFT_S: LiteralString = """(
     least(
         %(job_s)s - worked_s,
         case when stage = 'transcription' then %(transcription_s)s::float8 end
@@ -55,7 +55,7 @@ def fail_overdue(
     rows = connection.execute(
         f"""
         select * from ytcaption.transcription
-        where working_since is not null and {_LEFT_S} <= 0
+        where working_since is not null and {LEFT_S} <= 0
             and (%(run_id)s::text is null or run_id = %(run_id)s)
         order by id for update skip locked
         """,  # noqa: S608
@@ -70,7 +70,7 @@ def fail_overdue(
 def next_overdue_in_s(connection: Connection[DictRow], limits: TimeLimits) -> float | None:
     """Return the seconds until the next run reaches a limit; None if none works."""
     row = connection.execute(
-        f"select min({_LEFT_S}) as left_s from ytcaption.transcription "  # noqa: S608
+        f"select min({LEFT_S}) as left_s from ytcaption.transcription "  # noqa: S608
         "where working_since is not null",
         limits._asdict(),
     ).fetchone()

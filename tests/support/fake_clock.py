@@ -1,10 +1,13 @@
 """A wall clock that a test sets, for processes: libfaketime (package `faketime` of Debian)."""
 
+import os
 import time
 from pathlib import Path
 
 LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 """None where it is not installed."""
+
+_SITE = Path(__file__).with_name("fake_clock_site")
 
 
 class FakeClock:
@@ -26,6 +29,7 @@ class FakeClock:
             "DONT_FAKE_MONOTONIC": "1",
             # Files are dated by the kernel, and by this library as they are.
             "NO_FAKE_STAT": "1",
+            "PYTHONPATH": os.pathsep.join([str(_SITE), os.environ.get("PYTHONPATH", "")]),
         }
 
     def set(self, offset_s: float) -> None:
