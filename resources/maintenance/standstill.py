@@ -29,7 +29,7 @@ _LATEST = 2_000
 
 _QUEUE = """
 with latest as (
-    select event_type, "timestamp" from ytcaption.event order by id desc limit %(latest)s
+    select event_type, "timestamp" from ytcaption.event order by event_id desc limit %(latest)s
 )
 select
     (select count(*) from ytcaption.transcription

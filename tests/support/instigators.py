@@ -44,6 +44,7 @@ def schedule_tick(instance: dg.DagsterInstance, state: InstigatorState, at: floa
             status=_STATES.TickStatus.SUCCESS,
             timestamp=at,
             selector_id=state.selector_id,
+            run_ids=[],
         )
     )
 
