@@ -97,8 +97,8 @@ class RateLimiter:
             except StorageError as error:
                 self._pause_redis(error)
         if self._clock.step_s() < 0:
-            # The windows of `limits` end by the wall clock: set back by an hour, whoever has used
-            # up a minute's requests would wait for the hour.
+            # The windows of `limits` end by the wall clock: set back by an hour, a caller who has
+            # used up a minute's requests would wait for the hour.
             self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         return await _allowance(self._local, owner, per_minute, count=count)
 

@@ -1,8 +1,8 @@
 """Steps of the database's clock, as a process notices them that goes on all the time.
 
 When the clock is put forward, or the machine wakes up, every heartbeat is old at once, and all work
-seems to have taken the time between. Whoever judges by the database's clock asks first whether it
-was set a moment ago.
+seems to have taken the time between. A process that judges by the database's clock checks first
+whether it was set a moment ago.
 """
 
 import logging

@@ -188,9 +188,9 @@ class _Probes:
         """Return whether the server answers a new connection within the limit."""
         with self._lock:
             probe = self._by_url.setdefault(url, _Probe())
-        asked_at = time.monotonic()
+        called_at = time.monotonic()
         with probe.lock:
-            if asked_at - probe.made_at > _SHARED_S:
+            if called_at - probe.made_at > _SHARED_S:
                 probe.has_answered = _answers(url, limit_s)
                 probe.made_at = time.monotonic()
             return probe.has_answered

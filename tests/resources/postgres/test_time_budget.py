@@ -57,7 +57,7 @@ def test_a_statement_in_progress_is_given_up(postgres: Postgres, database_server
 
 
 @pytest.mark.long
-def test_without_a_budget_a_hang_is_told_from_a_long_statement(
+def test_without_a_budget_a_hang_is_distinguished_from_a_long_statement(
     postgres: Postgres, database_server: DatabaseServer
 ):
     """A server that answers a probe may take its time; one that does not has a few seconds."""

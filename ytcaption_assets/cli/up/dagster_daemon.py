@@ -155,7 +155,7 @@ def prompt_daemons(instance: dg.DagsterInstance) -> Iterator[DagsterDaemon]:
 
 
 def watch_clock() -> None:
-    """Start the daemon anew when the clock has been set back. Does not return.
+    """Restart the daemon when the clock has been set back. Does not return.
 
     Dagster notes in memory until when it waits, in about ten places. The new image of the process
     has the same number, and resets what is noted in the database.
@@ -165,7 +165,7 @@ def watch_clock() -> None:
         time.sleep(CLOCK_S)
         step_s = detector.step_s()
         if step_s < 0:
-            logger.warning("the clock was set back by %.0f s: the daemon starts anew", -step_s)
+            logger.warning("the clock was set back by %.0f s: the daemon restarts", -step_s)
             os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very command
         if step_s > 0:
             logger.warning("the clock was put forward by %.0f s, or the machine slept", step_s)
