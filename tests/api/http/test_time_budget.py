@@ -1,6 +1,7 @@
 """What a client gets from a database that hangs or accepts no changes."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -27,17 +28,21 @@ def test_a_database_that_hangs(client: TestClient, database_server: DatabaseServ
     """Every request is answered 503 within 5 s, and says when to try again."""
     id = world.completed()
     assert client.get(f"/api/v1/transcriptions/{id}").status_code == 200
-    with frozen(database_server):
-        for method, path, body in (
-            ("POST", "/api/v1/transcriptions", URL),
-            ("POST", "/api/v1/transcriptions/batch", {"requests": [URL]}),
-            ("POST", f"/api/v1/transcriptions/{id}/cancel", None),
-            ("GET", f"/api/v1/transcriptions/{id}", None),
-            ("GET", "/api/v1/search?q=country", None),
-            ("GET", "/api/v1/admin/overview", None),
-            ("DELETE", f"/api/v1/transcriptions/{id}", None),
-        ):
-            answer = within_5_s(client, method, path, json=body)
+    requests = (
+        ("POST", "/api/v1/transcriptions", URL),
+        ("POST", "/api/v1/transcriptions/batch", {"items": [URL]}),
+        ("POST", f"/api/v1/transcriptions/{id}/cancel", None),
+        ("GET", f"/api/v1/transcriptions/{id}", None),
+        ("GET", "/api/v1/search?q=country", None),
+        ("GET", "/api/v1/admin/overview", None),
+        ("DELETE", f"/api/v1/transcriptions/{id}", None),
+    )
+    with frozen(database_server), ThreadPoolExecutor(len(requests)) as threads:
+        sent = [
+            threads.submit(within_5_s, client, method, path, json=body)
+            for method, path, body in requests
+        ]
+        for (_, path, _), answer in zip(requests, [each.result() for each in sent], strict=True):
             assert answer.status_code == 503, (path, answer.text)
             assert answer.headers["Retry-After"] == "5"
             assert answer.json()["code"] == "database_unavailable"
