@@ -5,7 +5,8 @@
 - The lake: `lake_documents`, `lake_rows`, `lake_truth`.
 - Channels: `channel_feeds`, `channel_lists`.
 - Postgres: `rows`, `clock`; one that hangs: `frozen`.
-- Dagster: `code_location`, `instigators`; runs without audio: `finisher`; runs that hang: `hanging`.
+- Dagster: `code_location`, `instigators`; runs without audio: `finisher`; runs that hang:
+  `hanging`.
 - Workers and embedders: `workers`, `embedding`, `embedding_child`.
 - The command line and whole installations: `preloaded_command`, `reader`, `old_home`.
 - This repository: `paths`, `documents` (the examples of `docs/`), `words`, and mutation testing:
