@@ -4,16 +4,22 @@ from collections.abc import Sequence
 
 from resources.maintenance.check import Check, Installation, Repaired, one_by_one
 from resources.maintenance.standstill import standstills
-from resources.orchestration.ticks import Problem, reset_ticks, start_stopped, ticks
+from resources.orchestration.ticks import Problem, Tick, reset_ticks, start_stopped, ticks
 from resources.processes.clock_step import age_s
 from ytcaption.domain.errors import DagsterUnavailable
 
 _DAEMON_S = 120.0  # each of the daemon's threads sends a heartbeat every 30 s
 
 
+def _ticks(installation: Installation) -> list[Tick]:
+    try:
+        return ticks(installation.instance, installation.settings)
+    except Exception as error:  # Dagster's and SQLAlchemy's errors share no base class
+        raise DagsterUnavailable("Dagster's storage does not answer.") from error
+
+
 def _with(installation: Installation, problem: Problem) -> list[str]:
-    found = ticks(installation.instance, installation.settings)
-    return [tick.name for tick in found if tick.problem == problem]
+    return [tick.name for tick in _ticks(installation) if tick.problem == problem]
 
 
 def _reset(installation: Installation, _names: Sequence[str]) -> Repaired:
@@ -32,8 +38,7 @@ def _still(installation: Installation) -> list[str]:
         raise DagsterUnavailable("Dagster's storage does not answer.") from error
     if not any(age_s(each.timestamp) < _DAEMON_S for each in heartbeats):
         return []
-    known = ticks(installation.instance, installation.settings)
-    still = [tick for tick in known if tick.problem in ("still", "never")]
+    still = [tick for tick in _ticks(installation) if tick.problem in ("still", "never")]
     found = standstills(installation.settings, installation.postgres, still)
     return [f"{each.part}: {each.reason}" for each in found if each.is_fault]
 

@@ -98,7 +98,7 @@ class Orchestrator:
         try:
             return ticks(self._opened(), settings)
         except Exception as error:
-            logger.warning("ticks are unknown: %s", type(error).__name__)
+            logger.debug("ticks are unknown: %s", type(error).__name__)
             return None
 
     def reset_ticks(self) -> list[str]:

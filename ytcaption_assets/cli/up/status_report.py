@@ -9,7 +9,8 @@ from resources.admin.queue_report import QueueReport, queue_report
 from resources.embeddings.embedder import has_embeddings
 from resources.embeddings.store import EmbeddingCounts, EmbeddingStore
 from resources.maintenance.standstill import PAUSE, Standstill, standstills
-from resources.orchestration.ticks import STILL_S, ticks
+from resources.orchestration.orchestrator import Orchestrator
+from resources.orchestration.ticks import STILL_S
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import is_postgres_running, running_postgres
 from resources.postgres.urls import postgres_folder
@@ -152,7 +153,7 @@ def read_status(settings: Settings) -> StatusReport:
 def _standstills(settings: Settings, postgres: Postgres, uptime_s: float) -> tuple[Standstill, ...]:
     """Return what stands still; in its first minutes an `up` has not begun everything."""
     with dagster_instance(settings) as instance:
-        known = ticks(instance, settings)
+        known = Orchestrator(instance).ticks(settings) or []
     if uptime_s > STILL_S + settings.operation.standstill_s:
         return tuple(standstills(settings, postgres, known))
     known = [tick for tick in known if tick.problem in ("stopped", "ahead")]
