@@ -6,6 +6,8 @@ transaction with its event. Rows are locked in the order media, transcription.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import LiteralString
 
 import dagster as dg
@@ -124,7 +126,7 @@ class RunStore(dg.ConfigurableResource):
             TranscriptionBusy: another run works on it.
             ClaimLost: it is not queued for this attempt, or no longer.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = locked_row(connection, id)
             if row["status"] == "running":
                 if row["run_id"] == run_id:
@@ -254,7 +256,7 @@ class RunStore(dg.ConfigurableResource):
             SourcePaused: not now. The transcription is queued again and keeps its attempts.
             ClaimLost: the transcription is no longer this run's.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = claimed_row(connection, id, run_id)
             media = connection.execute(
                 "select site from ytcaption.media where id = %s", (row["media_id"],)
@@ -289,7 +291,7 @@ class RunStore(dg.ConfigurableResource):
         Args:
             reference: captions downloaded with the audio, to measure the transcript by.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             media = locked_media(connection, id)
             row = claimed_row(connection, id, run_id)
             change = _change(media, audio) if media is not None else None
@@ -341,7 +343,7 @@ class RunStore(dg.ConfigurableResource):
             track: the captions; None: there are none to use, and the audio is transcribed.
             info: the source's description of the media, if nothing else is downloaded.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             locked_media(connection, id)
             row = claimed_row(connection, id, run_id)
             store_captions(connection, id, choice, track)
@@ -373,7 +375,7 @@ class RunStore(dg.ConfigurableResource):
                 duration it is the RTF.
         """
         segments = transcript.segments
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = claimed_row(connection, id, run_id)
             facts = {
                 "language": transcript.language,
@@ -419,7 +421,7 @@ class RunStore(dg.ConfigurableResource):
     @traced("postgres.complete")
     def complete(self, id: str, run_id: str) -> None:
         """Complete the transcription."""
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = claimed_row(connection, id, run_id)
             connection.execute(
                 """
@@ -485,6 +487,17 @@ class RunStore(dg.ConfigurableResource):
             return fail_attempt(
                 connection, row, code, message, retryable, max_attempts, retry_after_s
             )
+
+
+@contextmanager
+def _statements(postgres: Postgres) -> Iterator[Connection[DictRow]]:
+    """Yield a connection in a transaction of many statements.
+
+    They are sent without waiting for each answer; the next row that is fetched, or the end, waits
+    for all. An error is raised then.
+    """
+    with postgres.transaction() as connection, connection.pipeline():
+        yield connection
 
 
 def _refusal(
