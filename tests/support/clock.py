@@ -48,3 +48,4 @@ def clock(database_server: DatabaseServer, settings: Settings) -> Iterator[Clock
         close_pools(database_urls(settings))  # a thread of an earlier test may have opened them
         yield Clock(database_server)
         connection.execute(_UNMAKE)
+        DATABASE_CLOCK.forget()
