@@ -158,15 +158,15 @@ class StateCollector:
         if parts.get("postgres"):
             try:
                 queue = queue_metrics(self._postgres)
-                work = self._work() if parts.get("dagster_storage") else []
+                work = self._work(has_ticks=parts.get("dagster_storage", False))
             except YtcaptionError as error:
                 logger.warning("metrics of the queue are not available: %s", error.code)
                 parts["postgres"] = False
         up = _gauge("up", "Whether a dependency answers.", "part", parts)
         return [up, *work, *(_families(queue) if queue else ())]
 
-    def _work(self) -> list[Metric]:
-        ticks = self._orchestrator.ticks(self._settings) or []
+    def _work(self, *, has_ticks: bool) -> list[Metric]:
+        ticks = (self._orchestrator.ticks(self._settings) if has_ticks else None) or []
         still = {
             each.part: each.since_s or 0.0
             for each in standstills(self._settings, self._postgres, ticks)
