@@ -18,7 +18,6 @@ from resources.orchestration.console import CONSOLE_CONFIG
 from resources.orchestration.executor import run_executor
 from resources.orchestration.tags import JOB_TAG
 from resources.postgres.connection import Postgres
-from resources.processes.clock_step import age_s
 from resources.worker.embedder import warm_embedder_of
 from sensors.jobs import EMBED_JOB
 from ytcaption.domain.errors import YtcaptionError
@@ -142,7 +141,8 @@ def _pause_s(instance: dg.DagsterInstance, *, is_busy: bool) -> float | None:
     if failures := _failures(runs):
         pause_s = min(FIRST_COOL_DOWN_S * 2 ** (failures - 1), MAX_COOL_DOWN_S)
     ended_at = runs[0].end_time or runs[0].update_timestamp.timestamp()
-    return pause_s - age_s(ended_at)
+    # An end in the future was noted before the clock was set back, and is old.
+    return pause_s - abs(time.time() - ended_at)
 
 
 def _failures(runs: Sequence[dg.RunRecord]) -> int:
