@@ -25,6 +25,7 @@ from api.http import error_handlers
 from api.http.cors import Cors
 from api.http.logs import configure_logging
 from api.http.middleware import BodyLimit, RequestEnvelope
+from api.http.time_budget import TimeBudget
 from api.http.tracing import RequestTracing
 from api.monitoring import health_routes as health
 from api.monitoring import metrics_routes as metrics
@@ -63,6 +64,7 @@ from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres, close_pools
 from resources.postgres.restore_mark import require_settled
+from resources.postgres.server_check import check_servers
 from resources.postgres.urls import database_urls
 from resources.search.service import Search
 from resources.sites.resolve import check_sites, warm_up
@@ -71,7 +73,7 @@ from resources.transcriptions.store import RequestStore
 from resources.webhooks.deliveries import Deliveries
 from resources.webhooks.store import Webhooks
 from resources.worker.embedder import warm_embedder_of
-from ytcaption.domain.errors import SetupError
+from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings.settings import (
     Settings,
     load_settings,
@@ -95,6 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load_settings()
             configure_logging(settings.operation.log_format)  # before uvicorn logs its first lines
+            _check_database(settings)
             return create_app(settings)
         except SetupError as error:
             raise SystemExit(f"ytcaption: {error.message}") from None
@@ -146,12 +149,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app, routers)
     app.add_middleware(BodyLimit)
     app.add_middleware(Authentication)
+    app.add_middleware(TimeBudget)
     if settings.api.cors_origins:
         app.add_middleware(Cors, origins=settings.api.cors_origins)
     app.add_middleware(RequestMetrics, metrics=app.state.metrics)
     app.add_middleware(RequestEnvelope)
     app.add_middleware(RequestTracing)  # added last, so outermost
     return app
+
+
+def _check_database(settings: Settings) -> None:
+    try:
+        check_servers(settings)
+    except DatabaseUnavailable as error:
+        logger.warning("%s The API starts without it.", error)  # `/readyz` says the same
 
 
 @asynccontextmanager
@@ -171,9 +182,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     watcher = Watcher(postgres, settings.api.streams_per_caller)
     readiness = Readiness(
-        probes(postgres, object_store, orchestrator) | authenticator.limiter.probes()
+        probes(settings, postgres, object_store, orchestrator) | authenticator.limiter.probes()
     )
-    app.state.metrics.show(StateCollector(postgres, readiness))
+    app.state.metrics.show(StateCollector(settings, postgres, readiness, orchestrator))
     channel_store = ChannelStore(postgres=postgres)
     lister = ChannelLister.from_settings(settings)
     pause_control = PauseControl(settings, postgres, orchestrator)

@@ -51,6 +51,10 @@ _TEXTS = {
     "Once the cause is fixed: ytcaption admin retry --code {subject}",
     "webhook_disabled": "A receiver answered 410 Gone: the webhook {subject} is disabled, and its "
     "owner gets no events until it is enabled again.",
+    "standstill": "The pipeline stands still: {subject}. `ytcaption status` says why, and "
+    "`ytcaption doctor --repair` repairs what it can.",
+    "pause_forgotten": "Something was paused long ago and is paused still: `ytcaption status` says "
+    "what, and how to resume it.",
     "breaker_opened": "Downloads from {subject} are suspended: the site refuses them, or fails.",
 }
 

@@ -19,6 +19,7 @@ from resources.maintenance.lost_runs import end_lost_listings
 from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.pauses import paused_parts
 from resources.orchestration.tags import CHANNEL_TAG
+from resources.postgres.database_clock import DATABASE_CLOCK
 from sensors.channel_freshness_check import evaluation
 from sensors.due_runs import queue_size, split_by_run, wait_for_due
 from sensors.jobs import list_channel_job
@@ -43,7 +44,8 @@ def channel_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Start runs for the channels that are due. The cursor is a hash of the late channels as last
     reported: they are reported when they change."""
-    end_lost_listings(context.instance, channel_runs)
+    if not DATABASE_CLOCK.was_just_set(channel_runs.postgres):
+        end_lost_listings(context.instance, channel_runs)
     if "intake" in paused_parts(channel_runs.postgres):
         return dg.SkipReason("Paused by an operator: intake.")
     due, with_run = _due(context.instance, channel_runs)

@@ -141,7 +141,8 @@ def _pause_s(instance: dg.DagsterInstance, *, is_busy: bool) -> float | None:
     if failures := _failures(runs):
         pause_s = min(FIRST_COOL_DOWN_S * 2 ** (failures - 1), MAX_COOL_DOWN_S)
     ended_at = runs[0].end_time or runs[0].update_timestamp.timestamp()
-    return ended_at + pause_s - time.time()
+    # An end in the future was noted before the clock was set back, and is old.
+    return pause_s - abs(time.time() - ended_at)
 
 
 def _failures(runs: Sequence[dg.RunRecord]) -> int:

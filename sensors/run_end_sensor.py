@@ -11,6 +11,7 @@ from resources.orchestration.run_stop import clean_up
 from resources.orchestration.runs import kill_run, lists_channel
 from resources.orchestration.tags import PARTITION_TAG
 from resources.postgres.connection import Postgres
+from resources.postgres.database_clock import DATABASE_CLOCK, SETTLED_S
 from resources.postgres.notify import ENDS_CHANNEL
 from resources.transcriptions.reads import get_transcriptions
 from resources.transcriptions.rows import TranscriptionRow
@@ -50,7 +51,11 @@ def run_end_sensor(context: dg.SensorEvaluationContext, postgres: Postgres) -> d
     with postgres.own_connection() as connection:
         connection.execute(f"listen {ENDS_CHANNEL}")
         while True:
-            number, again_in_s = end_runs(context.instance, postgres, _over_since, time.monotonic())
+            number, again_in_s = 0, SETTLED_S
+            if not DATABASE_CLOCK.was_just_set(postgres):
+                number, again_in_s = end_runs(
+                    context.instance, postgres, _over_since, time.monotonic()
+                )
             ended += number
             left_s = deadline - time.monotonic()
             if left_s <= 0:

@@ -10,6 +10,7 @@ from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.pauses import follow_pauses, paused_parts
 from resources.orchestration.tags import ATTEMPT_TAG, CHANNEL_TAG, TRACE_TAG
 from resources.postgres.connection import Postgres
+from resources.postgres.database_clock import DATABASE_CLOCK
 from resources.sites.circuit_breaker import breakers
 from resources.sites.pacing import throttled_sites
 from resources.transcriptions.rows import DueTranscription
@@ -35,7 +36,8 @@ def transcription_sensor(
     """Start runs for the transcriptions that are due. It reads their state and keeps no cursor, so
     that a row which is committed late is not missed."""
     instance = context.instance
-    end_lost_runs(instance, postgres, load_settings().runs.max_attempts)
+    if not DATABASE_CLOCK.was_just_set(postgres):
+        end_lost_runs(instance, postgres, load_settings().runs.max_attempts)
     if paused := _paused(instance, postgres):
         return paused
     due, with_run = _due(instance, request_store)

@@ -6,6 +6,7 @@ import sys
 import dagster as dg
 import pytest
 
+from resources.orchestration.ticks import SCHEDULES, SENSORS
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
@@ -102,3 +103,11 @@ def test_nothing_heavy_is_imported_at_start(module: str, unwanted: list[str]):
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout
     assert out.strip() == "[]"
+
+
+def test_the_watched_sensors_and_schedules_are_all_there_are(repository):
+    """Another one would stand still unnoticed."""
+    intervals = {each.name: each.minimum_interval_seconds for each in repository.sensor_defs}
+    assert intervals | {"embedding_sensor": 60} == SENSORS
+    assert {each.name for each in repository.schedule_defs} == set(SCHEDULES)
+    assert {each.execution_timezone for each in repository.schedule_defs} <= {None, "UTC"}

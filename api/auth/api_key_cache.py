@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from resources.auth.api_keys import ApiKeyRow, ApiKeys, parse_token, secret_sha256
+from resources.postgres.time_budget import answer_within
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import Unauthenticated, YtcaptionError
 
@@ -25,6 +26,9 @@ LOST_S = 50.0
 
 NEWER_THAN_S = 1.0
 """An unknown key triggers another read, but no more often than this."""
+
+READ_S = 3.0
+"""Requests may wait for a read, so that it must end within their time."""
 
 USED_EVERY_S = 60.0
 
@@ -113,7 +117,8 @@ class ApiKeyCache:
     async def _read(self) -> YtcaptionError | None:
         started_at = time.monotonic()
         try:
-            rows = await asyncio.to_thread(self._keys.all)
+            with answer_within(READ_S):
+                rows = await asyncio.to_thread(self._keys.all)
         except YtcaptionError as error:
             logger.warning("API keys could not be read: %s", error)
             return error

@@ -13,6 +13,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
+from resources.processes.clock_step import StepDetector
 from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class RateLimiter:
 
     def __init__(self, url: str | None) -> None:
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._clock = StepDetector()
         self._redis = None if url is None else _redis_counters(url)
         self._shared = self._redis and SlidingWindowCounterRateLimiter(self._redis.storage)
         self._retry_at = self._warned_at = float("-inf")
@@ -94,6 +96,10 @@ class RateLimiter:
                 return await _allowance(self._shared, owner, per_minute, count=count)
             except StorageError as error:
                 self._pause_redis(error)
+        if self._clock.step_s() < 0:
+            # The windows of `limits` end by the wall clock: set back by an hour, a caller who has
+            # used up a minute's requests would wait for the hour.
+            self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         return await _allowance(self._local, owner, per_minute, count=count)
 
     def _pause_redis(self, error: StorageError) -> None:
@@ -122,7 +128,7 @@ async def _allowance(
     item = RateLimitItemPerMinute(per_minute)
     allowed = await (limiter.hit(item, owner) if count else limiter.test(item, owner))
     stats = await limiter.get_window_stats(item, owner)
-    reset_s = max(0, math.ceil(stats.reset_time - time.time()))
+    reset_s = min(max(0, math.ceil(stats.reset_time - time.time())), WINDOW_S)
     return Allowance(allowed, per_minute, stats.remaining, reset_s)
 
 

@@ -78,6 +78,8 @@ SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
     errors.DiskFull: "The disk is full. Nothing was stored; retry when there is space.",
     errors.ObjectStoreUnavailable: "The object store does not answer. Retry in a few seconds.",
     errors.DatabaseUnavailable: "The database does not answer. Retry in a few seconds.",
+    errors.DatabaseReadOnly: "The database accepts no changes at the moment. Retry in a few "
+    "seconds.",
     errors.LakeUnavailable: "The lake does not answer. Retry in a few seconds.",
     errors.DagsterUnavailable: "Dagster's storage does not answer. Retry in a few seconds.",
     errors.IntakePaused: "An operator has paused new requests. Retry later.",

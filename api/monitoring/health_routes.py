@@ -17,7 +17,8 @@ router = APIRouter(tags=["health"])
 ReadinessDep = Annotated[Readiness, part("readiness")]
 
 REQUIRED = ("postgres", "object_store")
-"""Dependencies without which no request can be accepted or answered; Dagster is not one of them."""
+"""Dependencies without which no request can be accepted or answered. Dagster is not one of them:
+a load balancer that stopped sending because runs wait would lose requests for nothing."""
 
 
 class HealthResponse(BaseModel):
@@ -70,6 +71,7 @@ _READY = {
     "postgres": _status(0.0012),
     "object_store": _status(0.0003),
     "dagster_storage": _status(0.0041, required=False),
+    "pipeline": _status(0.0105, required=False),
 }
 _NOT_READY = _READY | {"postgres": _status(2.0, "no answer within 2 s")}
 _READY_RESPONSE = {
@@ -103,10 +105,13 @@ async def health(response: Response) -> HealthResponse:
     responses={200: _READY_RESPONSE, 503: _NOT_READY_RESPONSE},
 )
 def readiness(response: Response, readiness: ReadinessDep) -> ReadinessResponse:
-    """Check Postgres, the object store and Dagster's storage in parallel, for 2 s at most.
+    """Check Postgres, the object store, Dagster's storage and the pipeline in parallel, for 2 s at
+    most.
 
-    For readiness probes. Without Dagster's storage requests are still accepted and answered, and
-    run once it is back: it is `required: false`, and the status stays 200.
+    For readiness probes. `pipeline` is judged by work done: sensors tick, and the oldest item of
+    each queue that nothing holds back is young. Without it, or without Dagster's storage, requests
+    are still accepted and answered, and run once it is back: both are `required: false`, and the
+    status stays 200. Alert on `dependencies.pipeline.ready`.
     """
     checks = readiness.check()
     ready = all(check.ready for name, check in checks.items() if name in REQUIRED)

@@ -13,9 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.monitoring.readiness import Readiness
 from resources.admin.queue_metrics import QueueMetrics, queue_metrics
+from resources.maintenance.standstill import standstills
+from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.pauses import PARTS
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import YtcaptionError
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +128,15 @@ class StateCollector:
     If the database does not answer its metrics are absent and `ytcaption_up` says so.
     """
 
-    def __init__(self, postgres: Postgres, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        postgres: Postgres,
+        readiness: Readiness,
+        orchestrator: Orchestrator,
+    ) -> None:
+        self._settings = settings
+        self._orchestrator = orchestrator
         self._postgres = postgres
         self._readiness = readiness
         self._lock = threading.Lock()
@@ -143,15 +154,28 @@ class StateCollector:
 
     def _read(self) -> list[Metric]:
         parts = {part: check.ready for part, check in self._readiness.check().items()}
-        queue = None
+        queue, work = None, []
         if parts.get("postgres"):
             try:
                 queue = queue_metrics(self._postgres)
+                work = self._work(has_ticks=parts.get("dagster_storage", False))
             except YtcaptionError as error:
                 logger.warning("metrics of the queue are not available: %s", error.code)
                 parts["postgres"] = False
         up = _gauge("up", "Whether a dependency answers.", "part", parts)
-        return [up, *(_families(queue) if queue else ())]
+        return [up, *work, *(_families(queue) if queue else ())]
+
+    def _work(self, *, has_ticks: bool) -> list[Metric]:
+        ticks = (self._orchestrator.ticks(self._settings) if has_ticks else None) or []
+        still = {
+            each.part: each.since_s or 0.0
+            for each in standstills(self._settings, self._postgres, ticks)
+        }
+        ages = {tick.name: tick.age_s for tick in ticks if tick.age_s is not None}
+        return [
+            _gauge("standstill_seconds", "How long a part has done no work.", "part", still),
+            _gauge("sensor_tick_age_seconds", "Time since a sensor's tick.", "sensor", ages),
+        ]
 
 
 def _families(queue: QueueMetrics) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ See docs/adr/security-rules.md#rule-34.
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import LiteralString
 
 import dagster as dg
@@ -21,6 +21,7 @@ from resources.postgres.connection import Postgres
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import notify
 from resources.sites.circuit_breaker import SITE_ERRORS, probe_if_due, record_failure, record_listed
+from resources.sites.pacing import database_now
 from resources.telemetry.spans import traced
 from resources.transcriptions.rows import LostRun
 from ytcaption.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
@@ -116,7 +117,7 @@ class ChannelRuns(dg.ConfigurableResource):
         """
         with self.postgres.transaction() as connection:
             row = claimed_channel(connection, id, run_id)
-            now = datetime.now(UTC)
+            now = database_now(connection)
             scheduled_at = channel_row(row).plan.schedule.next_after(now)
             next_at, is_continued = scheduled_at, False
             if row["run_asked_at"] is not None:
@@ -173,7 +174,7 @@ class ChannelRuns(dg.ConfigurableResource):
         with self.postgres.transaction() as connection:
             row = _row_of_run(connection, run_id)
             if row is not None:
-                next_at = channel_row(row).plan.schedule.next_after(datetime.now(UTC))
+                next_at = channel_row(row).plan.schedule.next_after(database_now(connection))
                 connection.execute(
                     f"update ytcaption.channel set {_RELEASE}, next_listing_at = %s "  # noqa: S608
                     "where id = %s",

@@ -37,7 +37,8 @@ _CONFLICT = ("conflict", "duplicate key", "could not serialize")
 
 _LOCK_CLASS = 0x6C616B65  # "lake": the first half of our advisory lock keys
 _WHOLE_LAKE = 0
-_LOCK_WAIT = "120s"  # an erasure rewrites files, and appends wait for it
+_LOCK_WAIT_S = 120  # an erasure rewrites files, and appends wait for it
+_STATEMENT_S = 600.0  # the schema of a new lake
 
 
 class LakeConflict(LakeUnavailable):
@@ -107,10 +108,10 @@ class LakeConnection:
     def _lock(
         self, media_id: str | None = None, *, exclusive: bool
     ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        with self._postgres.own_connection() as connection:
+        with self._postgres.own_connection(_STATEMENT_S) as connection:
             shared = "" if exclusive else "_shared"
             try:
-                connection.execute(f"set lock_timeout = '{_LOCK_WAIT}'")
+                connection.execute(f"set lock_timeout = '{_LOCK_WAIT_S}s'")
                 connection.execute(
                     f"select pg_advisory_lock{shared}(%s, %s)", (_LOCK_CLASS, _WHOLE_LAKE)
                 )

@@ -29,12 +29,14 @@ class Installation:
 
     Attributes:
         postgres: with the rights of runs and sensors.
+        api: with the rights of the API.
         erasure: with the rights of the API, which may erase.
     """
 
     settings: Settings
     instance: dg.DagsterInstance
     postgres: Postgres
+    api: Postgres
     channel_runs: ChannelRuns
     objects: ObjectStore
     workspace: Workspace
@@ -50,6 +52,7 @@ class Installation:
             settings=settings,
             instance=instance,
             postgres=postgres,
+            api=api,
             channel_runs=ChannelRuns(postgres=postgres),
             objects=ObjectStore.from_settings(settings),
             workspace=Workspace.from_settings(settings),

@@ -1,6 +1,5 @@
 """Checks of Dagster's runs, slots and partitions, compared with Postgres."""
 
-import time
 from collections.abc import Sequence
 
 import dagster as dg
@@ -9,6 +8,7 @@ from resources.maintenance.check import Check, Installation, Repaired, one_by_on
 from resources.maintenance.lost_runs import SILENT_S, end_lost_runs, runs_by_key, settle_unbegun
 from resources.orchestration.partitions import transcription_partitions
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
+from resources.processes.clock_step import age_s
 from resources.transcriptions.reads import get_transcription, get_transcriptions
 from ytcaption.domain.request import run_key
 
@@ -64,7 +64,7 @@ def _queue_again(installation: Installation, id: str) -> bool:
 def _has_ended(record: dg.RunRecord) -> bool:
     run = record.dagster_run
     if run.status is dg.DagsterRunStatus.NOT_STARTED:
-        return record.create_timestamp.timestamp() < time.time() - UNSTARTED_S
+        return age_s(record.create_timestamp.timestamp()) > UNSTARTED_S
     return run.is_finished
 
 
@@ -89,7 +89,7 @@ def _is_over(installation: Installation, run_id: str) -> bool:
     if record is None:
         return True
     ended_at = record.end_time or record.update_timestamp.timestamp()
-    return record.dagster_run.is_finished and ended_at < time.time() - SILENT_S
+    return record.dagster_run.is_finished and age_s(ended_at) > SILENT_S
 
 
 def _partitions_without_row(installation: Installation) -> list[str]:

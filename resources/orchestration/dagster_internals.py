@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from dagster._core.remote_representation.code_location import (
         GrpcServerCodeLocation as GrpcServerCodeLocation,
     )
+    from dagster._core.scheduler.instigation import InstigatorState as InstigatorState
+    from dagster._core.scheduler.instigation import InstigatorStatus as InstigatorStatus
+    from dagster._core.scheduler.instigation import InstigatorType as InstigatorType
+    from dagster._core.scheduler.instigation import ScheduleInstigatorData as ScheduleInstigatorData
+    from dagster._core.scheduler.instigation import SensorInstigatorData as SensorInstigatorData
     from dagster._core.storage.compute_log_manager import CapturedLogContext as CapturedLogContext
     from dagster._core.storage.compute_log_manager import ComputeIOType as ComputeIOType
     from dagster._core.storage.event_log.schema import (
@@ -106,6 +111,7 @@ class PrivateName(NamedTuple):
 _CONTROLLER = "dagster._daemon.controller"
 _DAEMON = "dagster._daemon.daemon"
 _EVENT_LOG = "dagster._core.storage.event_log"
+_INSTIGATION = "dagster._core.scheduler.instigation"
 _INTERRUPTS = "dagster._utils.interrupts"
 _LAUNCHER = "dagster._core.launcher"
 _LOCAL_LOGS = "dagster._core.storage.local_compute_log_manager"
@@ -234,6 +240,15 @@ PRIVATE_NAMES: dict[str, PrivateName] = {
     "DaemonErrorCapture": PrivateName(
         "dagster._daemon.utils", "Reports an exception of a daemon's loop as Dagster does."
     ),
+    # --- ticks -----------------------------------------------------------------------------------
+    "InstigatorState": PrivateName(_INSTIGATION, "When a sensor or schedule has ticked."),
+    "InstigatorStatus": PrivateName(_INSTIGATION, "Whether a person has stopped it."),
+    "InstigatorType": PrivateName(_INSTIGATION, "Tells a sensor's state from a schedule's."),
+    "SensorInstigatorData": PrivateName(
+        _INSTIGATION, "A sensor's notes of the time, which are reset after the clock was set back."
+    ),
+    "ScheduleInstigatorData": PrivateName(_INSTIGATION, "The same of a schedule."),
+    # --- daemon: interrupts ----------------------------------------------------------------------
     "capture_interrupts": PrivateName(_INTERRUPTS, "What `dagster-daemon run` calls."),
     "setup_interrupt_handlers": PrivateName(_INTERRUPTS, "What `dagster-daemon run` calls."),
 }

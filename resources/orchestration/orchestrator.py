@@ -2,13 +2,15 @@
 
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
 
 import dagster as dg
 
 from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.pauses import follow_pauses
 from resources.orchestration.runs import end_runs, erase_runs
+from resources.orchestration.ticks import Tick, reset_ticks, ticks
 from ytcaption.domain.errors import DagsterUnavailable
 from ytcaption.settings.settings import Settings
 
@@ -16,6 +18,27 @@ logger = logging.getLogger(__name__)
 
 RUN_ENDS_S = 15.0
 """Seconds a run whose transcription is erased has to write its last events."""
+
+ERASED_S = RUN_ENDS_S + 15.0
+"""Longest time that erasing its runs takes."""
+
+
+def _ended(function: Callable[[], None], within_s: float) -> None:
+    """Run a function on a thread of its own, and wait for its end.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(function())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="erase-runs", daemon=True).start()
+    done.result(within_s)
 
 
 class Orchestrator:
@@ -53,7 +76,8 @@ class Orchestrator:
             DagsterUnavailable: the storage is unavailable; call it again.
         """
         try:
-            erase_runs(self._opened(), id, run_ids, wait_s=RUN_ENDS_S)
+            # On a thread: the storage may hang, and the caller must not.
+            _ended(lambda: erase_runs(self._opened(), id, run_ids, wait_s=RUN_ENDS_S), ERASED_S)
         except Exception as error:
             raise DagsterUnavailable(
                 "Dagster's storage did not answer. Check that Postgres runs; what failed can be "
@@ -68,6 +92,23 @@ class Orchestrator:
             logger.warning("Dagster's storage: %s", type(error).__name__)
             return "Dagster's storage does not answer"
         return None
+
+    def ticks(self, settings: Settings) -> list[Tick] | None:
+        """Return the last ticks of sensors and schedules; None if the storage is unavailable."""
+        try:
+            return ticks(self._opened(), settings)
+        except Exception as error:
+            logger.debug("ticks are unknown: %s", type(error).__name__)
+            return None
+
+    def reset_ticks(self) -> list[str]:
+        """Let sensors tick that wait for a clock which was set back. Return their names; none if
+        the storage is unavailable."""
+        try:
+            return reset_ticks(self._opened())
+        except Exception as error:
+            logger.warning("ticks cannot be reset: %s", type(error).__name__)
+            return []
 
     def follow_pauses(self, settings: Settings, paused: Collection[str]) -> bool:
         """Set Dagster's pools to the pauses. Return False if the storage is unavailable."""

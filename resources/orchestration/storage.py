@@ -4,23 +4,31 @@ Dagster's own storage opens a connection per statement, about fifty for a run of
 costs the server a process. Its code server creates an instance for each tick of a sensor.
 """
 
+import select
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+import psycopg2
 import sqlalchemy as db
-from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+)
 from dagster_postgres.utils import (
     DagsterPostgresException,
     create_pg_engine,
     pg_url_from_config,
     retry_pg_connection_fn,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from resources.orchestration.dagster_internals import ConfigurableClassData
+from resources.postgres.time_budget import CONNECT_PARAMETERS
 from ytcaption.domain.errors import DatabaseUnavailable
 
 KEPT = 1
@@ -28,6 +36,11 @@ KEPT = 1
 
 LINGER_S = 15.0
 """Seconds they are kept after the last instance has ended: our sensors tick every five seconds."""
+
+_TRUSTED_S = 5.0  # since its last use: a connection counts as open without a round trip
+_RETURNED_AT = "ytcaption_returned_at"
+
+_LIMITS = "set statement_timeout = '60s'; set lock_timeout = '20s'"
 
 # Dagster's own storage lists all tables for each of its three parts, in every process and tick.
 _HAS_TABLES = db.text(
@@ -47,6 +60,7 @@ class KeptPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         self._run_storage = _RunStorage(postgres_url, should_autocreate_tables=False)
+        self._event_log_storage = _EventLogStorage(postgres_url, should_autocreate_tables=False)
         engine = _engines.take(postgres_url)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine  # as its optimize_for_webserver does
@@ -88,6 +102,32 @@ class _RunStorage(PostgresRunStorage):
             _engines.leave(self.postgres_url)
 
 
+class _EventLogStorage(PostgresEventLogStorage):
+    """Looks once which tables and columns there are, not with each event: they do not vanish."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._tables: set[str] = set()
+        self._columns: set[str] = set()
+        super().__init__(*args, **kwargs)
+
+    def has_table(self, table_name: str) -> bool:
+        """Return whether Dagster's schema has the table."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def _has_asset_key_col_on_connection(self, conn: db.Connection, column_name: str) -> bool:
+        if column_name not in self._columns:
+            if not super()._has_asset_key_col_on_connection(conn, column_name):
+                return False
+            self._columns.add(column_name)
+        return True
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Return whether the table of assets has the column."""
+        return column_name in self._columns or super().has_asset_key_col(column_name)
+
+
 @dataclass
 class _Kept:
     """Connections to one server.
@@ -118,8 +158,12 @@ class _Engines:
                     isolation_level="AUTOCOMMIT",
                     pool_size=KEPT,
                     max_overflow=-1,  # no limit: nobody waits for a connection
-                    pool_pre_ping=True,  # drops the connections of a restarted server
+                    connect_args=CONNECT_PARAMETERS,
                 )
+                event.listen(engine, "connect", _limit_statements)
+                event.listen(engine, "checkin", _mark_returned)
+                event.listen(engine, "checkout", _require_open)
+                event.listen(engine, "do_execute", _leave_out)
                 self._kept[url] = _Kept(engine)
             self._kept[url].users += 1
             return self._kept[url].engine
@@ -144,6 +188,46 @@ class _Engines:
 
 
 _engines = _Engines()
+
+
+def _limit_statements(connection: Any, record: Any) -> None:
+    before = connection.autocommit
+    connection.autocommit = True  # in a transaction, a rollback would take the limits back
+    with connection.cursor() as cursor:
+        cursor.execute(_LIMITS)
+    connection.autocommit = before
+
+
+def _mark_returned(connection: Any, record: Any) -> None:
+    record.info[_RETURNED_AT] = time.monotonic()
+
+
+def _leave_out(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Return whether a statement is not sent: the NOTIFY after each event, to which nobody listens.
+
+    Dagster keeps it for its own older versions.
+    """
+    return statement.startswith("NOTIFY run_events")
+
+
+def _require_open(connection: Any, record: Any, proxy: Any) -> None:
+    """Let the pool replace a connection that the server has closed.
+
+    SQLAlchemy's `pool_pre_ping` would ask the server each time, which doubles the round trips of a
+    run.
+    """
+    returned_at = record.info.get(_RETURNED_AT)
+    if returned_at is None:  # it was made just now
+        return
+    try:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        if time.monotonic() - returned_at <= _TRUSTED_S and not poll.poll(0):
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except psycopg2.Error as error:
+        raise DisconnectionError("the server has closed the connection") from error
 
 
 def _has_tables(engine: db.Engine) -> bool:

@@ -19,6 +19,7 @@ from resources.orchestration.run_stop import (
 from resources.orchestration.tags import ATTEMPT_TAG
 from resources.orchestration.trace import asset_span
 from resources.postgres.advisory_locks import work_lock
+from resources.postgres.database_clock import DatabaseClock
 from resources.transcribe.transcriber import OnSegment
 from resources.transcriptions.drafts import DraftWriter, add_drafts
 from resources.transcriptions.reads import get_media
@@ -125,6 +126,7 @@ class _TranscriptionClaim:
         self._store = store
         self._key, self._run_id = context.partition_key, context.run_id
         self._limits = TimeLimits.from_settings(load_settings())
+        self._clock = DatabaseClock()
         self.work = self._claim()
 
     def _claim(self) -> Work:
@@ -149,7 +151,7 @@ class _TranscriptionClaim:
 
     def heartbeat(self) -> None:
         """See `Claim.heartbeat`."""
-        self._store.heartbeat(self._key, self._run_id, self._limits)
+        self._store.heartbeat(self._key, self._run_id, self._limits, self._clock)
 
     def on_lost(self, ended: threading.Event) -> None:
         """Tell the work to stop. If the transcription was canceled or took too long and the run has

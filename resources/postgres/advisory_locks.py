@@ -17,16 +17,19 @@ _LOCK_CLASS = 0x776F726B  # "work": the first half of our keys
 _UPLOAD_CLASS = 0x73746F72  # "stor"
 _REMOVAL_CLASS = 0x72656D6F  # "remo"
 _ALL = 0
+_LONGEST_S = 600.0  # an erasure of a long recording, or an upload of equal bytes
+_GRACE_S = 30.0  # the wait for a lock ends before its statement does
 
 
 @contextmanager
 def work_lock(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
     """Hold shared locks on a transcription and its media; wait while either is being erased."""
-    with postgres.own_connection() as connection:
-        for name in (id, media_id):
-            connection.execute(
-                "select pg_advisory_lock_shared(%s, %s)", (_LOCK_CLASS, _lock_key(name))
-            )
+    with postgres.own_connection(_LONGEST_S) as connection:
+        connection.execute(
+            "select pg_advisory_lock_shared(%(class)s, %(id)s), "
+            "pg_advisory_lock_shared(%(class)s, %(media)s)",
+            {"class": _LOCK_CLASS, "id": _lock_key(id), "media": _lock_key(media_id)},
+        )
         yield
 
 
@@ -37,7 +40,7 @@ def upload_lock(postgres: Postgres, media_id: str) -> Iterator[None]:
     From the check whether it is stored to its request, neither an equal upload nor an erasure may
     interfere. Runs do not wait for this lock.
     """
-    with postgres.own_connection() as connection:
+    with postgres.own_connection(_LONGEST_S) as connection:
         connection.execute("select pg_advisory_lock(%s, %s)", (_UPLOAD_CLASS, _lock_key(media_id)))
         yield
 
@@ -52,7 +55,7 @@ def exclusive_work_lock(postgres: Postgres, name: str, wait_s: float) -> Iterato
     Raises:
         TranscriptionBusy: a run still holds its lock after `wait_s`.
     """
-    with postgres.own_connection() as connection:
+    with postgres.own_connection(wait_s + _GRACE_S) as connection:
         try:
             connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
             connection.execute("select pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _lock_key(name)))
@@ -89,7 +92,7 @@ def block_removals(postgres: Postgres, wait_s: float = 60.0) -> Iterator[None]:
     Raises:
         StateError: after `wait_s` a deletion or another backup is still in progress.
     """
-    with postgres.own_connection() as connection:
+    with postgres.own_connection(wait_s + _GRACE_S) as connection:
         try:
             connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
             connection.execute("select pg_advisory_lock(%s, %s)", (_REMOVAL_CLASS, _ALL))

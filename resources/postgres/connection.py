@@ -1,5 +1,6 @@
 """Postgres: pooled connections and transactions, with the rights of one part of the system."""
 
+import asyncio
 import os
 import select
 import threading
@@ -18,8 +19,24 @@ from pydantic import Field, PrivateAttr
 
 from resources.postgres.cursor import StableCursor
 from resources.postgres.restore_mark import in_restore, is_marked
+from resources.postgres.time_budget import (
+    CONNECT_PARAMETERS,
+    CONNECT_S,
+    STATEMENT_S,
+    NoAnswer,
+    WatchedConnection,
+    answer_within,
+    left_s,
+    watch,
+)
 from resources.postgres.urls import ROLES, DatabaseUrls, database_urls
-from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError, StorageError
+from ytcaption.domain.errors import (
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    DiskFull,
+    SetupError,
+    StorageError,
+)
 from ytcaption.settings.settings import (
     Settings,
     load_settings,
@@ -29,6 +46,7 @@ Role = Literal["admin", "api", "dagster", "lake"]
 
 _MAX_POOL_SIZE = 10
 _WAIT_S = 5.0  # for a connection, before the database counts as unavailable
+_LOCK_S = 20.0
 _TRUSTED_S = 1.0  # since its last use: a connection counts as open without a round trip
 
 # By process too: a forked child must not use its parent's connections.
@@ -73,7 +91,7 @@ class Postgres(dg.ConfigurableResource):
             yield connection
 
     def rows(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
-        """Return the rows of one statement that changes nothing, in one round trip.
+        """Return the rows of one statement that may be repeated, in one round trip.
 
         If the connection is lost, the statement is sent once more on another.
 
@@ -86,6 +104,8 @@ class Postgres(dg.ConfigurableResource):
                     try:
                         connection.autocommit = True
                         return connection.execute(statement, parameters).fetchall()
+                    except NoAnswer:
+                        raise  # another connection would wait as long
                     except psycopg.OperationalError:
                         if last or not connection.closed:
                             raise
@@ -95,18 +115,22 @@ class Postgres(dg.ConfigurableResource):
         raise AssertionError("unreachable")
 
     @contextmanager
-    def own_connection(self) -> Iterator[Connection[DictRow]]:
+    def own_connection(self, statement_s: float = STATEMENT_S) -> Iterator[Connection[DictRow]]:
         """Yield a connection outside the pool in autocommit, for LISTEN and advisory locks.
+
+        Args:
+            statement_s: longest statement, waiting for a lock included.
 
         Raises:
             DatabaseUnavailable, DiskFull, SetupError, StorageError: as `transaction`.
         """
         with database_errors():
-            connection = Connection[DictRow].connect(
-                self.url, autocommit=True, row_factory=dict_row, **_CONNECT
+            connection = WatchedConnection.connect(
+                self.url, autocommit=True, row_factory=dict_row, **CONNECT_PARAMETERS
             )
             with connection:
-                take_role(connection, self.role)
+                watch(connection, self.url, statement_s)
+                prepare(connection, self.role, statement_s=statement_s, lock_s=statement_s)
                 if is_marked(connection):
                     raise in_restore()
                 yield connection
@@ -121,21 +145,20 @@ class Postgres(dg.ConfigurableResource):
             DatabaseUnavailable: no answer, or the connection was lost.
         """
         with database_errors():
-            connection = await AsyncConnection.connect(self.url, autocommit=True, **_CONNECT)
+            connection = await AsyncConnection.connect(
+                self.url, autocommit=True, **CONNECT_PARAMETERS
+            )
             async with connection:
-                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                try:
+                    async with asyncio.timeout(CONNECT_S):
+                        await connection.execute(
+                            sql.SQL("listen {}").format(sql.Identifier(channel))
+                        )
+                except TimeoutError:
+                    raise NoAnswer("the server did not answer in time") from None
                 yield None
                 async for notification in connection.notifies():
                     yield notification.payload
-
-
-# A vanished peer is detected within half a minute, not after the kernel's two hours.
-_CONNECT: dict[str, Any] = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-}
 
 
 @contextmanager
@@ -145,9 +168,23 @@ def database_errors() -> Iterator[None]:
         yield
     except psycopg.errors.DiskFull as error:
         raise DiskFull("The database has no space left. Free some and try again.") from error
-    except PoolTimeout as error:
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise DatabaseReadOnly(
+            "The database accepts no changes: it is a standby, or set read-only. Use the primary, "
+            "or make it writable, then try again."
+        ) from error
+    except (PoolTimeout, NoAnswer, psycopg.errors.ConnectionTimeout) as error:
         raise DatabaseUnavailable(
             "The database did not answer. Check that Postgres runs, then try again."
+        ) from error
+    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as error:
+        raise DatabaseUnavailable(
+            "The database took too long: it is overloaded, or another statement holds a lock. "
+            "Try again."
+        ) from error
+    except psycopg.errors.IdleInTransactionSessionTimeout as error:
+        raise DatabaseUnavailable(
+            "The database ended a transaction that did nothing for long. Try again."
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailable(
@@ -169,19 +206,43 @@ def database_errors() -> Iterator[None]:
         raise StorageError("The database refused a statement.") from error
 
 
-def take_role(connection: Connection[Any], role: Role) -> None:
-    """Take the rights of one part, on a server where all parts log in as one user.
+def prepare(
+    connection: Connection[Any],
+    role: Role,
+    *,
+    statement_s: float = STATEMENT_S,
+    lock_s: float = _LOCK_S,
+) -> None:
+    """Set the time zone, the server's time limits and the rights of one part, in one round trip.
 
-    Where `migrate` was not allowed to create roles, the user's own rights remain.
+    On a server where all parts log in as one user, the role gives the rights. Where `migrate` was
+    not allowed to create roles, the user's own rights remain.
+
+    Args:
+        connection: in autocommit.
+        statement_s, lock_s: longest statement, and longest wait for a lock.
     """
+    values = {
+        "timezone": "UTC",
+        "statement_timeout": f"{statement_s * 1000:.0f}ms",
+        "lock_timeout": f"{lock_s * 1000:.0f}ms",
+        "idle_in_transaction_session_timeout": "120s",
+    }
     name = ROLES.get(role)
-    if name is None:
-        return
-    try:
-        with connection.transaction():
-            connection.execute("select set_config('role', %s, false)", (name,))
-    except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
-        return
+    if name is not None:
+        try:
+            _set(connection, values | {"role": name})
+        except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
+            pass
+        else:
+            return
+    _set(connection, values)
+
+
+def _set(connection: Connection[Any], values: Mapping[str, str]) -> None:
+    calls = sql.SQL(", ").join([sql.SQL("set_config(%s, %s, false)")] * len(values))
+    parameters = [each for item in values.items() for each in item]
+    connection.execute(sql.SQL("select {}").format(calls), parameters)
 
 
 def close_pools(urls: DatabaseUrls) -> None:
@@ -193,7 +254,7 @@ def close_pools(urls: DatabaseUrls) -> None:
         pool.close()
 
 
-class _PooledConnection(Connection[DictRow]):
+class _PooledConnection(WatchedConnection):
     returned_at = 0.0
     is_marked = False
 
@@ -211,13 +272,13 @@ def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
     own `check` would sleep for seconds after each.
     """
     pool = _pool(url, role)
-    connection = pool.getconn()
+    connection = _taken(pool)
     for _ in range(_MAX_POOL_SIZE):
         if _works(connection):
             break
         connection.close()
         pool.putconn(connection)
-        connection = pool.getconn()
+        connection = _taken(pool)
     try:
         if isinstance(connection, _PooledConnection) and connection.is_marked:
             connection.is_marked = is_marked(connection)  # it may have been removed since
@@ -228,6 +289,13 @@ def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
             yield connection
     finally:
         pool.putconn(connection)
+
+
+def _taken(pool: ConnectionPool[Connection[DictRow]]) -> Connection[DictRow]:
+    seconds = left_s(_WAIT_S)
+    if seconds <= 0:
+        raise NoAnswer("the time for this request is up")
+    return pool.getconn(seconds)
 
 
 def _works(connection: Connection[DictRow]) -> bool:
@@ -241,7 +309,8 @@ def _works(connection: Connection[DictRow]) -> bool:
         poll.register(connection.fileno(), select.POLLIN)
         if time.monotonic() - returned_at <= _TRUSTED_S and not poll.poll(0):
             return True
-        cast(Any, ConnectionPool.check_connection)(connection)
+        with answer_within(left_s(_WAIT_S)):
+            cast(Any, ConnectionPool.check_connection)(connection)
     except psycopg.Error:
         return False
     return True
@@ -259,19 +328,18 @@ def _pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
 
 def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
     def configure(connection: Connection[DictRow]) -> None:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute("set statement_timeout = '60s'")
-        connection.execute("set lock_timeout = '20s'")
-        connection.execute("set idle_in_transaction_session_timeout = '120s'")
-        take_role(connection, role)
-        if isinstance(connection, _PooledConnection):
-            # Once a connection: a restore swaps databases only when nobody is connected.
-            connection.is_marked = is_marked(connection)
-        connection.commit()
+        watch(connection, url)
+        with answer_within(_WAIT_S):
+            connection.autocommit = True
+            prepare(connection, role)
+            if isinstance(connection, _PooledConnection):
+                # Once a connection: a restore swaps databases only when nobody is connected.
+                connection.is_marked = is_marked(connection)
+            connection.autocommit = False
 
     return ConnectionPool(
         url,
-        kwargs={**_CONNECT, "row_factory": dict_row, "cursor_factory": StableCursor},
+        kwargs={**CONNECT_PARAMETERS, "row_factory": dict_row, "cursor_factory": StableCursor},
         connection_class=_PooledConnection,
         min_size=0,
         max_size=_MAX_POOL_SIZE,

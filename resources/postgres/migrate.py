@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.rows import tuple_row
 
 from resources.postgres.connection import database_errors
 from resources.postgres.embedded import running_postgres
@@ -28,6 +29,7 @@ from resources.postgres.ledger import (
 )
 from resources.postgres.migration_files import Migration, grants, migrations
 from resources.postgres.restore_mark import in_restore, is_marked
+from resources.postgres.time_budget import CONNECT_PARAMETERS, WatchedConnection, watch
 from resources.postgres.urls import (
     ROLES,
     SUPERUSER,
@@ -41,6 +43,7 @@ from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings.settings import Settings
 
 _LOCK = 0x797463617074  # any number that no other program uses
+_STATEMENT_S = 24 * 3600.0  # a large table may be rewritten; a server that hangs is noticed
 
 LOCK_TIMEOUT_S = 0.5
 """How long a migration waits for a table: meanwhile whatever comes after it waits, too.
@@ -270,21 +273,25 @@ def _exclusive(url: str) -> Iterator[Connection]:
 def _connected(url: str) -> Iterator[Connection]:
     """Yield a connection in autocommit to a database, which is created if it is missing."""
     try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+        connection = _opened(url)
     except psycopg.OperationalError:
         _make_database(url)
         with database_errors():
-            connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+            connection = _opened(url)
     with database_errors(), connection:
+        watch(connection, url, _STATEMENT_S)
         yield connection
+
+
+def _opened(url: str) -> Connection:
+    connect: Any = WatchedConnection.connect  # its rows are tuples here
+    return connect(url, autocommit=True, row_factory=tuple_row, **CONNECT_PARAMETERS)
 
 
 def _make_database(url: str) -> None:
     name = database_name(url)
     try:
-        connection = psycopg.connect(
-            with_database(url, SUPERUSER), autocommit=True, connect_timeout=10
-        )
+        connection = _opened(with_database(url, SUPERUSER))
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(
             f"Postgres does not answer for the database {name}. Check that it runs, and that the "

@@ -5,6 +5,11 @@ revived, duplicated or canceled run changes nothing: it gets ClaimLost. Each cha
 transaction with its event. Rows are locked in the order media, transcription.
 """
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import LiteralString
+
 import dagster as dg
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -14,6 +19,7 @@ from resources.embeddings.store import forget_embeddings
 from resources.events import add_event
 from resources.network.proxy_health import all_cooling_until, available_proxies
 from resources.postgres.connection import Postgres, Role
+from resources.postgres.database_clock import DatabaseClock
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.sites.circuit_breaker import (
@@ -47,7 +53,13 @@ from resources.transcriptions.state import (
     queue_again,
     try_later,
 )
-from resources.transcriptions.time_limits import TOOK_TOO_LONG, TimeLimits, fail_overdue
+from resources.transcriptions.time_limits import (
+    LEFT_S,
+    TOOK_TOO_LONG,
+    TimeLimits,
+    fail_overdue,
+    leave_out,
+)
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionReference, CaptionTrack
 from ytcaption.domain.errors import (
@@ -75,6 +87,25 @@ answer would wait for ever."""
 
 OFFLINE_RETRY_S = 30.0
 """Delay after a failure while this machine has no network."""
+
+
+_HEARTBEAT: LiteralString = f"""
+update ytcaption.transcription set heartbeat_at = now()
+where id = %(id)s and run_id = %(run_id)s and status = 'running'
+returning extract(epoch from now())::float8 as at_s, coalesce({LEFT_S} <= 0, false) as is_over
+"""  # noqa: S608
+
+_PROGRESS: LiteralString = """
+with changed as (
+    update ytcaption.transcription
+    set stage = %(stage)s, progress_done = %(done)s, progress_total = %(total)s,
+        stage_started_at = case when stage = %(stage)s then stage_started_at else now() end,
+        heartbeat_at = now(), updated_at = now()
+    where id = %(id)s and run_id = %(run_id)s and status = 'running'
+    returning id, media_id, run_id, attempt, traceparent
+)
+select changed.*, pg_notify(%(channel)s, id)::text as told from changed
+"""
 
 
 class RunStore(dg.ConfigurableResource):
@@ -105,7 +136,7 @@ class RunStore(dg.ConfigurableResource):
             TranscriptionBusy: another run works on it.
             ClaimLost: it is not queued for this attempt, or no longer.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = locked_row(connection, id)
             if row["status"] == "running":
                 if row["run_id"] == run_id:
@@ -147,21 +178,36 @@ class RunStore(dg.ConfigurableResource):
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(claimed)
 
-    def heartbeat(self, id: str, run_id: str, limits: TimeLimits | None = None) -> None:
+    def heartbeat(
+        self,
+        id: str,
+        run_id: str,
+        limits: TimeLimits | None = None,
+        clock: DatabaseClock | None = None,
+    ) -> None:
         """Record that the run is alive, and fail the transcription if it is past its time limits.
+
+        Args:
+            clock: of the run's process. By how much the database's clock was set, or the machine
+                slept, does not count for the limits.
 
         Raises:
             TookTooLong: it was.
         """
+        # Every second: one round trip, unless a limit seems to be reached or the clock was set.
+        rows = self.postgres.rows(
+            _HEARTBEAT,
+            {"id": id, "run_id": run_id, **(limits or TimeLimits(math.inf, math.inf))._asdict()},
+        )
+        if not rows:
+            raise claim_lost(id)
+        step_s = 0.0 if clock is None else clock.step_s(rows[0]["at_s"])
+        if limits is None or (not step_s and not rows[0]["is_over"]):
+            return
         with self.postgres.transaction() as connection:
-            changed = connection.execute(
-                "update ytcaption.transcription set heartbeat_at = now() "
-                "where id = %s and run_id = %s and status = 'running'",
-                (id, run_id),
-            )
-            if changed.rowcount == 0:
-                raise claim_lost(id)
-            is_over = limits is not None and bool(fail_overdue(connection, limits, run_id))
+            if step_s:
+                leave_out(connection, id, step_s)
+            is_over = bool(fail_overdue(connection, limits, run_id))
         if is_over:
             raise TookTooLong(TOOK_TOO_LONG)
 
@@ -190,25 +236,18 @@ class RunStore(dg.ConfigurableResource):
         Args:
             is_milestone: append an event, too (see `ytcaption.domain.progress_milestones`).
         """
+        values = {"stage": stage, "done": done, "total": total, "id": id, "run_id": run_id}
+        values["channel"] = PROGRESS_CHANNEL
+        if not is_milestone:  # twice a second: one round trip
+            if not self.postgres.rows(_PROGRESS, values):
+                raise claim_lost(id)
+            return
         with self.postgres.transaction() as connection:
-            row = connection.execute(
-                """
-                update ytcaption.transcription
-                set stage = %(stage)s, progress_done = %(done)s, progress_total = %(total)s,
-                    stage_started_at =
-                        case when stage = %(stage)s then stage_started_at else now() end,
-                    heartbeat_at = now(), updated_at = now()
-                where id = %(id)s and run_id = %(run_id)s and status = 'running'
-                returning id, media_id, run_id, attempt, traceparent
-                """,
-                {"stage": stage, "done": done, "total": total, "id": id, "run_id": run_id},
-            ).fetchone()
+            row = connection.execute(_PROGRESS, values).fetchone()
             if row is None:
                 raise claim_lost(id)
-            if is_milestone:
-                data = {"attempt": row["attempt"], "stage": stage, "done": done, "total": total}
-                add_event(connection, row, EventType.PROGRESS, data)
-            notify(connection, PROGRESS_CHANNEL, id)
+            data = {"attempt": row["attempt"], "stage": stage, "done": done, "total": total}
+            add_event(connection, row, EventType.PROGRESS, data)
 
     @traced("postgres.begin_download")
     def begin_download(
@@ -227,7 +266,7 @@ class RunStore(dg.ConfigurableResource):
             SourcePaused: not now. The transcription is queued again and keeps its attempts.
             ClaimLost: the transcription is no longer this run's.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = claimed_row(connection, id, run_id)
             media = connection.execute(
                 "select site from ytcaption.media where id = %s", (row["media_id"],)
@@ -262,7 +301,7 @@ class RunStore(dg.ConfigurableResource):
         Args:
             reference: captions downloaded with the audio, to measure the transcript by.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             media = locked_media(connection, id)
             row = claimed_row(connection, id, run_id)
             change = _change(media, audio) if media is not None else None
@@ -314,7 +353,7 @@ class RunStore(dg.ConfigurableResource):
             track: the captions; None: there are none to use, and the audio is transcribed.
             info: the source's description of the media, if nothing else is downloaded.
         """
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             locked_media(connection, id)
             row = claimed_row(connection, id, run_id)
             store_captions(connection, id, choice, track)
@@ -346,7 +385,7 @@ class RunStore(dg.ConfigurableResource):
                 duration it is the RTF.
         """
         segments = transcript.segments
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = claimed_row(connection, id, run_id)
             facts = {
                 "language": transcript.language,
@@ -392,7 +431,7 @@ class RunStore(dg.ConfigurableResource):
     @traced("postgres.complete")
     def complete(self, id: str, run_id: str) -> None:
         """Complete the transcription."""
-        with self.postgres.transaction() as connection:
+        with _statements(self.postgres) as connection:
             row = claimed_row(connection, id, run_id)
             connection.execute(
                 """
@@ -461,6 +500,17 @@ class RunStore(dg.ConfigurableResource):
             return fail_attempt(
                 connection, row, code, message, retryable, max_attempts, retry_after_s
             )
+
+
+@contextmanager
+def _statements(postgres: Postgres) -> Iterator[Connection[DictRow]]:
+    """Yield a connection in a transaction of many statements.
+
+    They are sent without waiting for each answer; the next row that is fetched, or the end, waits
+    for all. An error is raised then.
+    """
+    with postgres.transaction() as connection, connection.pipeline():
+        yield connection
 
 
 def _refusal(

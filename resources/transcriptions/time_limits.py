@@ -17,7 +17,7 @@ from ytcaption.settings.settings import Settings
 
 TOOK_TOO_LONG = "Processing took too long."
 
-_LEFT_S: LiteralString = """(
+LEFT_S: LiteralString = """(
     least(
         %(job_s)s - worked_s,
         case when stage = 'transcription' then %(transcription_s)s::float8 end
@@ -55,7 +55,7 @@ def fail_overdue(
     rows = connection.execute(
         f"""
         select * from ytcaption.transcription
-        where working_since is not null and {_LEFT_S} <= 0
+        where working_since is not null and {LEFT_S} <= 0
             and (%(run_id)s::text is null or run_id = %(run_id)s)
         order by id for update skip locked
         """,  # noqa: S608
@@ -70,8 +70,22 @@ def fail_overdue(
 def next_overdue_in_s(connection: Connection[DictRow], limits: TimeLimits) -> float | None:
     """Return the seconds until the next run reaches a limit; None if none works."""
     row = connection.execute(
-        f"select min({_LEFT_S}) as left_s from ytcaption.transcription "  # noqa: S608
+        f"select min({LEFT_S}) as left_s from ytcaption.transcription "  # noqa: S608
         "where working_since is not null",
         limits._asdict(),
     ).fetchone()
     return row["left_s"] if row is not None else None
+
+
+def leave_out(connection: Connection[DictRow], id: str, seconds: float) -> None:
+    """Let this time, which the clock has skipped or repeated, not count for a transcription."""
+    connection.execute(
+        """
+        update ytcaption.transcription
+        set working_since = working_since + make_interval(secs => %(seconds)s),
+            -- The trigger adds what was worked until now, and goes on from the new time.
+            worked_s = worked_s - extract(epoch from now() - working_since)
+        where id = %(id)s and working_since is not null
+        """,
+        {"id": id, "seconds": seconds},
+    )

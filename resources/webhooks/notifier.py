@@ -37,6 +37,7 @@ RECONNECT_S = 1.0
 STOP_S = 2.0
 """Time that deliveries in progress get when the notifier stops."""
 
+WATCH_EVERY_S = 30.0
 DIGESTS_EVERY_S = 60.0
 _DELETE_EVERY_S = 3600.0
 _STATEMENTS = 8  # at the same time: a pool has ten connections
@@ -49,12 +50,18 @@ class Notifier:
 
     Args:
         on_poll: called each time that the outbox has answered.
+        watch: called every `WATCH_EVERY_S`, to look whether the pipeline works.
 
     Raises:
         SetupError: the settings cannot be used.
     """
 
-    def __init__(self, settings: Settings, on_poll: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_poll: Callable[[], None] = lambda: None,
+        watch: Callable[[], None] = lambda: None,
+    ) -> None:
         self._postgres = Postgres.from_settings(settings, "api")
         self._outbox = Outbox(self._postgres)
         self._signer = Signer(settings, self._postgres)
@@ -64,6 +71,7 @@ class Notifier:
         self._digests = ChannelDigests(operators, self._postgres, settings.api.public_url)
         self._days = settings.retention.delivery_days
         self._on_poll = on_poll
+        self._watch = watch
         self._wake = asyncio.Event()
         self._sending: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._statements = anyio.CapacityLimiter(_STATEMENTS)
@@ -77,7 +85,10 @@ class Notifier:
         # The lookup of a host may hang, and must not hold a thread of other work.
         executor = ThreadPoolExecutor(2 * MAX_DELIVERIES, thread_name_prefix="lookup")
         loop.set_default_executor(executor)
-        work = (self._listen(), self._send_alerts(), self._send_digests(), self._delete_old())
+        work = (
+            *(self._listen(), self._send_alerts(), self._send_digests(), self._delete_old()),
+            self._every(WATCH_EVERY_S, self._watch),
+        )
         background = [loop.create_task(each) for each in work]
         async with self._sender:
             try:

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from resources.postgres.connection import close_pools
+from resources.postgres.database_clock import DATABASE_CLOCK
 from resources.postgres.urls import database_urls
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption.settings.settings import Settings
@@ -31,7 +32,8 @@ class Clock:
     server: DatabaseServer
 
     def forward(self, seconds: float) -> None:
-        """So much later."""
+        """So much later, or earlier if negative: time has passed, nobody has set the clock."""
+        DATABASE_CLOCK.forget()
         with psycopg.connect(self.server.superuser_url) as connection:
             connection.execute(
                 "update clock.shift set by = by + make_interval(secs => %s)", (seconds,)
@@ -46,3 +48,4 @@ def clock(database_server: DatabaseServer, settings: Settings) -> Iterator[Clock
         close_pools(database_urls(settings))  # a thread of an earlier test may have opened them
         yield Clock(database_server)
         connection.execute(_UNMAKE)
+        DATABASE_CLOCK.forget()

@@ -22,7 +22,7 @@ YtcaptionError
 │   └── ModelUnavailable (retryable), ModelCorrupt
 ├── StorageError          databases and stores
 │   └── DiskFull (retryable), ObjectNotFound, ObjectCorrupt, ObjectStoreUnavailable (retryable),
-│       DatabaseUnavailable (retryable), LakeUnavailable (retryable),
+│       DatabaseUnavailable (retryable): DatabaseReadOnly, LakeUnavailable (retryable),
 │       DagsterUnavailable (retryable), SecretUnreadable
 ├── StateError            the state does not allow the operation
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy (retryable)
@@ -411,6 +411,12 @@ class DatabaseUnavailable(StorageError):
 
     code = "database_unavailable"
     retryable = True
+
+
+class DatabaseReadOnly(DatabaseUnavailable):
+    """Postgres accepts no changes: a standby, or set read-only."""
+
+    code = "database_read_only"
 
 
 class DagsterUnavailable(StorageError):

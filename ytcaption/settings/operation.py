@@ -38,6 +38,17 @@ class OperationSettings(SettingsGroup):
         "not signed or were changed. Several, the newest first and separated by spaces, to "
         "replace it. Unset: backups are neither signed nor compared.",
     )
+    standstill_s: int = Field(
+        180,
+        ge=30,
+        description="A queue stands still if its oldest item that nothing holds back has waited "
+        "this long, in seconds: `/readyz`, `status`, the metrics and an alert say so.",
+    )
+    pause_reminder_s: int = Field(
+        24 * 3600,
+        ge=60,
+        description="Operators are reminded of a pause that is older than this, in seconds.",
+    )
     webserver_port: int = Field(
         3000, ge=0, le=65535, description="Port of Dagster's web interface."
     )

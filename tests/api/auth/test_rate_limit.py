@@ -286,3 +286,20 @@ def test_the_window_slides() -> None:
         assert (await limiter.peek("y", 3)).remaining == 3
 
     asyncio.run(ask())
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has used up a minute waits for a minute at most, not until the clock has caught up."""
+    offset_s, right = 0.0, time.time
+    monkeypatch.setattr(time, "time", lambda: right() + offset_s)
+
+    async def hits() -> list[bool]:
+        nonlocal offset_s
+        limiter = RateLimiter(None)
+        allowed = [(await limiter.hit("a", 2)).allowed for _ in range(3)]
+        offset_s = -3_600.0
+        after = await limiter.hit("a", 2)
+        assert after.reset_s <= rate_limit.WINDOW_S
+        return [*allowed, after.allowed]
+
+    assert asyncio.run(hits()) == [True, True, False, True]

@@ -9,7 +9,8 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.monitoring.readiness import CHECK_TIMEOUT_S, Readiness
-from tests.api.conftest import BASE_URL, DatabaseSwitch
+from tests.api.conftest import BASE_URL, DatabaseSwitch, Start, World
+from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
 from tests.support.patience import wait_for
 from ytcaption.settings.settings import Settings
 
@@ -34,6 +35,7 @@ def test_ready_with_every_dependency(settings: Settings, dagster_home: Path) -> 
 
     parts = answer.json()["dependencies"]
     assert answer.status_code == 200
+    parts.pop("pipeline")  # no daemon ticks here
     assert {part: state["ready"] for part, state in parts.items()} == {
         "postgres": True,
         "object_store": True,
@@ -103,3 +105,16 @@ def test_a_hanging_dependency_is_checked_once_and_not_waited_for(
     assert checks["slow"].reason == "no answer within 0.2 s"
     assert checks["broken"].reason == "it failed with ZeroDivisionError"
     assert CHECK_TIMEOUT_S == 2.0
+
+
+def test_a_pipeline_that_stands_still_is_reported(clock: Clock, world: World, start: Start) -> None:
+    """Requests are still accepted, so the status stays 200; the metrics say so, too."""
+    world.queued()
+    client = start(standstill_s=30)
+    wait_for(lambda: client.get("/readyz").json()["dependencies"]["pipeline"]["ready"])
+    clock.forward(60)
+    answer = client.get("/readyz")
+    pipeline = answer.json()["dependencies"]["pipeline"]
+    assert (answer.status_code, pipeline["ready"], pipeline["required"]) == (200, False, False)
+    assert "no run has started" in pipeline["reason"]
+    assert 'ytcaption_standstill_seconds{part="transcriptions"}' in client.get("/metrics").text

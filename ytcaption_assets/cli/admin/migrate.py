@@ -37,11 +37,13 @@ def migrate(
     from resources.postgres.embedded import running_postgres
     from resources.postgres.migrate import migrate as bring_up_to_date
     from resources.postgres.migration_plan import plan_migrations
+    from resources.postgres.server_check import check_servers
     from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     settle_restore(settings)
     with running_postgres(settings):
+        check_servers(settings)
         if not plan:
             bring_up_to_date(settings)
             return

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -67,7 +66,8 @@ def end_stale_runs(instance: dg.DagsterInstance, postgres: Postgres) -> None:
 
 
 def _is_due(postgres: Postgres, row: TranscriptionRow) -> bool:
-    now = datetime.now(UTC)
+    [clock] = postgres.rows("select now() as now", {})
+    now = clock["now"]
     reason = waiting_for(postgres, [row.id]).get(row.id)
     if reason is not None and (reason.until is None or reason.until > now):
         return False

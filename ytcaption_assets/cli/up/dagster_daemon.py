@@ -1,14 +1,20 @@
 """Dagster's daemon without its delays: `python -m ... WORKSPACE_YAML`.
 
+It survives steps of the clock, too: see `watch_clock`.
+
 Dagster's own daemon sleeps up to 5 s before a sensor's next tick and 1 to 1.5 s before it checks
 the run queue again. Here the end of a tick wakes both loops: the runs it has requested start at
 once, and so does the next tick of the sensor that waits for requests.
 """
 
+import logging
+import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
@@ -29,6 +35,13 @@ from resources.orchestration.dagster_internals import (
     get_instance_for_cli,
     setup_interrupt_handlers,
 )
+from resources.orchestration.ticks import reset_ticks
+from resources.processes.clock_step import StepDetector
+
+logger = logging.getLogger("dagster.daemon")
+
+CLOCK_S = 1.0
+"""Seconds between two looks at the clock."""
 
 IDLE_S = 1.0
 """Longest sleep of a loop that is not woken: runs are also requested on Dagster's page."""
@@ -141,12 +154,31 @@ def prompt_daemons(instance: dg.DagsterInstance) -> Iterator[DagsterDaemon]:
             yield create_daemon_of_type(kind, instance)
 
 
+def watch_clock() -> None:
+    """Restart the daemon when the clock has been set back. Does not return.
+
+    Dagster notes in memory until when it waits, in about ten places. The new image of the process
+    has the same number, and resets what is noted in the database.
+    """
+    detector = StepDetector()
+    while True:
+        time.sleep(CLOCK_S)
+        step_s = detector.step_s()
+        if step_s < 0:
+            logger.warning("the clock was set back by %.0f s: the daemon restarts", -step_s)
+            os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very command
+        if step_s > 0:
+            logger.warning("the clock was put forward by %.0f s, or the machine slept", step_s)
+
+
 def main(workspace: str) -> None:
     """Do what `dagster-daemon run` does, until SIGTERM or SIGINT."""
     setup_interrupt_handlers()
+    threading.Thread(target=watch_clock, name="clock", daemon=True).start()
     with (
         capture_interrupts(),
         get_instance_for_cli() as instance,
+        _reset(instance),
         daemon_controller_from_instance(
             instance,
             workspace_load_target=WorkspaceFileTarget([workspace]),
@@ -157,6 +189,12 @@ def main(workspace: str) -> None:
         ) as controller,
     ):
         controller.check_daemon_loop()
+
+
+@contextmanager
+def _reset(instance: dg.DagsterInstance) -> Iterator[None]:
+    reset_ticks(instance)  # before the daemon reads them
+    yield
 
 
 if __name__ == "__main__":

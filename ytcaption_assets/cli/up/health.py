@@ -11,7 +11,11 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from resources.orchestration.launch_protocol import LaunchRequest
+from resources.orchestration.ticks import SENSORS, ticks
+from resources.processes.clock_step import age_s
 from resources.processes.line_protocol import read_line, send_line
+from ytcaption.settings.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import code_server_socket
 
 _DAGSTER_SERVICE = "DagsterApi"
 
@@ -30,10 +34,10 @@ def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> boo
         connection.close()
 
 
-def touched_since(path: Path, started_at: float) -> bool:
-    """Return whether the file was touched after `started_at` (seconds since 1970)."""
+def touched_within(path: Path, seconds: float) -> bool:
+    """Return whether the file was touched in the last seconds, whichever way the clock was set."""
     try:
-        return path.stat().st_mtime >= started_at
+        return age_s(path.stat().st_mtime) <= seconds
     except OSError:
         return False
 
@@ -78,16 +82,32 @@ def _answer(path: Path, request: dict[str, Any], timeout_s: float) -> dict[str, 
             return {}
 
 
-def daemon_beats_since(instance: dg.DagsterInstance, started_at: float) -> bool:
-    """Return whether each required daemon thread has sent a heartbeat after `started_at`.
+def daemon_beats_within(instance: dg.DagsterInstance, seconds: float) -> bool:
+    """Return whether each required daemon thread has sent a heartbeat in the last seconds.
 
     Args:
         instance: stores the heartbeats.
-        started_at: seconds since 1970.
     """
     try:
         heartbeats = instance.get_daemon_heartbeats()
         required = instance.get_required_daemon_types()
     except Exception:  # psycopg2's, SQLAlchemy's and Dagster's errors share no base class
         return False
-    return all(kind in heartbeats and heartbeats[kind].timestamp >= started_at for kind in required)
+    return all(
+        kind in heartbeats and age_s(heartbeats[kind].timestamp) <= seconds for kind in required
+    )
+
+
+def any_sensor_ticks(instance: dg.DagsterInstance, settings: Settings) -> bool | None:
+    """Return whether the daemon evaluates sensors; None if that is unknown.
+
+    It is working if one of those sensors ticks that nobody has stopped, and that load their code.
+    """
+    try:
+        known = ticks(instance, settings)
+    except Exception:  # as above
+        return None
+    if not code_server_answers(code_server_socket(settings)):
+        return None
+    problems = [tick.problem for tick in known if tick.name in SENSORS]
+    return any(problem in (None, "stopped") for problem in problems)

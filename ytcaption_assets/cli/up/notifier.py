@@ -11,6 +11,8 @@ def notifier() -> None:
     import logging
     import signal
 
+    from resources.maintenance.pipeline_watch import PipelineWatch
+    from resources.postgres.connection import Postgres
     from resources.postgres.restore_mark import require_settled
     from resources.processes.runtime_directory import make_runtime_directory, runtime_directory
     from resources.telemetry.logs import log_handler
@@ -24,9 +26,10 @@ def notifier() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
     make_runtime_directory(settings.home)
     mark = runtime_directory(settings.home) / MARK
+    watch = PipelineWatch(settings, Postgres.from_settings(settings, "api"))
 
     async def work() -> None:
-        task = asyncio.create_task(Notifier(settings, on_poll=mark.touch).run())
+        task = asyncio.create_task(Notifier(settings, mark.touch, watch.look).run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         await asyncio.wait([task])

@@ -18,12 +18,13 @@ from ytcaption_assets.cli.up.dagster_home import (
     run_server_socket,
 )
 from ytcaption_assets.cli.up.health import (
+    any_sensor_ticks,
     child_server_answers,
     code_server_answers,
-    daemon_beats_since,
+    daemon_beats_within,
     http_answers,
     run_server_answers,
-    touched_since,
+    touched_within,
 )
 from ytcaption_assets.cli.up.orphans import group_members
 from ytcaption_assets.cli.up.supervisor import Program
@@ -64,11 +65,12 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
         Program(
             "daemon",
             _python("ytcaption_assets.cli.up.dagster_daemon", workspace),
-            lambda started_at: daemon_beats_since(instance, started_at),
+            lambda uptime_s: daemon_beats_within(instance, uptime_s),
             after=("code",),
             stop_s=1.5,
             has_work=lambda _: False,  # each of its steps is a database transaction
             is_needed=False,
+            is_working=lambda: any_sensor_ticks(instance, settings),
         ),
         Program(
             "webserver",
@@ -133,7 +135,7 @@ def _notifier(settings: Settings) -> Program:
     return Program(
         "notifier",
         _python("ytcaption_assets.cli.main", "notifier"),
-        lambda started_at: touched_since(mark, started_at),
+        lambda uptime_s: touched_within(mark, uptime_s),
         has_work=lambda _: False,  # the next notifier sends what this one has claimed
         is_needed=False,  # without it the outbox waits
     )

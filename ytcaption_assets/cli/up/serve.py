@@ -16,6 +16,7 @@ from resources.orchestration.pauses import paused_parts
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import ensure_postgres, running_postgres
 from resources.postgres.migrate import migrate
+from resources.postgres.server_check import check_servers
 from resources.processes.native_threads import decoding_environment
 from resources.processes.runtime_directory import make_runtime_directory
 from resources.sites.resolve import check_sites
@@ -64,6 +65,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
         prepare_dagster_home(settings)
         settle_restore(settings)
         with running_postgres(settings):
+            check_servers(settings)
             migrate(settings)
             check_bind(settings)
             with dagster_instance(settings) as instance:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from resources.processes.process_identity import RunProcess
 from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 
 STATE_NAME = "up.json"
 
-# Linux measures a process's start from the boot, and clock corrections move the boot's time.
-_CLOCK_SHIFT_S = 2.0
+_ROUNDING_S = 0.5
+_EPOCH_S = 1e9  # older files have the start in seconds since 1970, which steps of the clock shift
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ProcessState:
 
     Attributes:
         name: `api`, `webserver`, `daemon`, `runs`, `code`, `worker-0` and so on, or `up`.
-        created_at: start in seconds since 1970, from the system; unique together with the pid.
+        created_at: start as `created_at` returns it; unique together with the pid.
         restarts: how often it died and was restarted.
     """
 
@@ -40,7 +43,16 @@ class ProcessState:
     def is_alive(self) -> bool:
         """Whether this process, and not another one with the same pid, is still running."""
         current = created_at(self.pid)
-        return current is not None and abs(current - self.created_at) < _CLOCK_SHIFT_S
+        if current is not None and current < _EPOCH_S < self.created_at:  # written before an update
+            current = psutil.Process(self.pid).create_time()
+        return current is not None and abs(current - self.created_at) < _ROUNDING_S
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since its start."""
+        if sys.platform == "linux" and self.created_at < _EPOCH_S:
+            return time.clock_gettime(time.CLOCK_BOOTTIME) - self.created_at
+        return time.time() - self.created_at
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,13 @@ class UpState:
 
 
 def created_at(pid: int) -> float | None:
-    """Return when the process started, in seconds since 1970, or None if there is none."""
+    """Return when the process started, in seconds, or None if there is none.
+
+    On Linux since the boot, so that it does not change when the clock is set; elsewhere since 1970.
+    """
+    if sys.platform == "linux":
+        process = RunProcess.of(pid)
+        return None if process is None else process.start_ticks / os.sysconf("SC_CLK_TCK")
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -127,7 +145,7 @@ class StateFile:
             ProcessState(
                 name=child.program.name,
                 pid=child.process.pid,
-                created_at=created_at(child.process.pid) or child.started_at,
+                created_at=created_at(child.process.pid) or 0.0,
                 restarts=child.restarts,
             )
             for child in self._children

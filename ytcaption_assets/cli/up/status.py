@@ -100,6 +100,8 @@ def print_status(report: "StatusReport", console: "Console") -> None:
                 f"{report.orphans} processes are left from an `up` that was killed; "
                 "the next `ytcaption up` ends them."
             )
+    for each in report.standstills:
+        console.print(each.reason, style="red" if each.is_fault else "yellow", markup=False)
     if report.problem:
         console.print(report.problem, markup=False)
     if report.counts is not None:

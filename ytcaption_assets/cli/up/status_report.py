@@ -1,6 +1,5 @@
 """The state of the processes and transcriptions of a home."""
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +8,9 @@ from functools import partial
 from resources.admin.queue_report import QueueReport, queue_report
 from resources.embeddings.embedder import has_embeddings
 from resources.embeddings.store import EmbeddingCounts, EmbeddingStore
+from resources.maintenance.standstill import PAUSE, Standstill, standstills
+from resources.orchestration.orchestrator import Orchestrator
+from resources.orchestration.ticks import STILL_S
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import is_postgres_running, running_postgres
 from resources.postgres.restore_mark import require_settled
@@ -31,10 +33,10 @@ from ytcaption_assets.cli.up.dagster_home import (
 from ytcaption_assets.cli.up.health import (
     child_server_answers,
     code_server_answers,
-    daemon_beats_since,
+    daemon_beats_within,
     http_answers,
     run_server_answers,
-    touched_since,
+    touched_within,
 )
 from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.ports import in_url
@@ -75,6 +77,7 @@ class StatusReport:
         queue: None likewise.
         embeddings: None likewise, and if embeddings are off.
         problem: why the database cannot be read, in a sentence.
+        standstills: what does no work although there is some, while an `up` runs.
     """
 
     home: str
@@ -87,6 +90,7 @@ class StatusReport:
     queue: QueueReport | None
     embeddings: EmbeddingCounts | None
     problem: str | None
+    standstills: tuple[Standstill, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -95,9 +99,12 @@ class StatusReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether an `up` runs and all of its processes answer."""
+        """Whether an `up` runs, all of its processes answer, and nothing stands still."""
         return (
-            self.runs and self.postgres_runs and all(each.health == "ok" for each in self.processes)
+            self.runs
+            and self.postgres_runs
+            and all(each.health == "ok" for each in self.processes)
+            and not any(each.is_fault for each in self.standstills)
         )
 
 
@@ -106,6 +113,7 @@ def read_status(settings: Settings) -> StatusReport:
     state = read_state(settings.home)
     postgres_runs = is_postgres_running(settings)
     counts, queue, embeddings, problem = None, None, None, None
+    still: tuple[Standstill, ...] = ()
     with ExitStack() as stack:
         try:
             require_settled(settings)
@@ -115,6 +123,8 @@ def read_status(settings: Settings) -> StatusReport:
                 postgres = Postgres.from_settings(settings, role="api")
                 counts = status_counts(postgres)
                 queue = queue_report(postgres, proxies=settings.pacing.proxies)
+                if state is not None:
+                    still = _standstills(settings, postgres, state.up.uptime_s)
                 if has_embeddings(settings):
                     embeddings = EmbeddingStore(postgres).counts(settings.search.embedding_model)
             else:
@@ -138,7 +148,19 @@ def read_status(settings: Settings) -> StatusReport:
         queue=queue,
         embeddings=embeddings,
         problem=problem,
+        standstills=still,
     )
+
+
+def _standstills(settings: Settings, postgres: Postgres, uptime_s: float) -> tuple[Standstill, ...]:
+    """Return what stands still; in its first minutes an `up` has not begun everything."""
+    with dagster_instance(settings) as instance:
+        known = Orchestrator(instance).ticks(settings) or []
+    if uptime_s > STILL_S + settings.operation.standstill_s:
+        return tuple(standstills(settings, postgres, known))
+    known = [tick for tick in known if tick.problem in ("stopped", "ahead")]
+    found = standstills(settings, postgres, known)
+    return tuple(each for each in found if each.part in ("sensors", PAUSE))
 
 
 def _has_data(settings: Settings) -> bool:
@@ -167,8 +189,8 @@ def _processes(
             and http_answers("127.0.0.1", state.webserver_port, "/server_info")
         ),
         "api": lambda: http_answers(state.api_host, state.api_port, "/healthz"),
-        "notifier": lambda: touched_since(
-            runtime_directory(settings.home) / NOTIFIER_MARK, time.time() - _NOTIFIER_POLL_S
+        "notifier": lambda: touched_within(
+            runtime_directory(settings.home) / NOTIFIER_MARK, _NOTIFIER_POLL_S
         ),
     }
     addresses = {
@@ -196,13 +218,12 @@ def _report(name: str, process: ProcessState | None, answers, address: str | Non
         restarts = process.restarts if process else 0
         return ProcessReport(name, "not running", None, None, restarts, address)
     health = "ok" if answers() else "no answer"
-    uptime_s = time.time() - process.created_at
-    return ProcessReport(name, health, process.pid, uptime_s, process.restarts, address)
+    return ProcessReport(name, health, process.pid, process.uptime_s, process.restarts, address)
 
 
 def _daemon_beats(settings: Settings) -> bool:
     try:
         with dagster_instance(settings) as instance:
-            return daemon_beats_since(instance, time.time() - _HEARTBEAT_S)
+            return daemon_beats_within(instance, _HEARTBEAT_S)
     except YtcaptionError:
         return False

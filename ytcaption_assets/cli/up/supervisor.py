@@ -17,6 +17,7 @@ _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _TICK_S = 0.1
 _CHECK_EVERY_S = 0.5
 _WATCH_EVERY_S = 5.0
+_LOOK_EVERY_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Program:
     Attributes:
         name: prefix of its lines.
         arguments: the command; the first is an absolute path.
-        is_ready: returns whether it answers, given its start in seconds since 1970.
+        is_ready: returns whether it answers, given the seconds since its start.
         after: programs that must have been ready once before this one starts.
         stop_s: time to stop before the next program is stopped.
         has_work: returns whether killing the process with this pid after `stop_s` would interrupt
             work; if so it has until the end of the policy's `stop_s`.
         is_needed: if it cannot be kept running after having been ready, everything ends. Otherwise
             the others continue, and it is restarted for as long as it takes.
+        is_working: returns whether it does its work, although it may answer; None if that is
+            unknown. It is restarted after `policy.stuck_s` without.
         ends_group: kill the processes that it has started when it ends, because they would occupy
             its port.
     """
@@ -43,6 +46,7 @@ class Program:
     after: tuple[str, ...] = ()
     stop_s: float = 3.0
     has_work: Callable[[int], bool] = lambda pid: True
+    is_working: Callable[[], bool | None] = lambda: None
     ends_group: bool = False
     is_needed: bool = True
 
@@ -57,6 +61,7 @@ class Policy:
         max_failures: deaths in a row that end everything, or lead to longer pauses.
         steady_s: a process that has run this long has no failures in a row.
         start_s: longest time until a process is ready.
+        stuck_s: longest time that a process is ready and does not work.
         stop_s: time to stop before all processes are killed.
     """
 
@@ -65,6 +70,7 @@ class Policy:
     max_failures: int = 5
     steady_s: float = 60.0
     start_s: float = 180.0
+    stuck_s: float = 180.0
     stop_s: float = 10.0
 
 
@@ -83,13 +89,15 @@ class Child:
 
     program: Program
     process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
+    started_at: float = 0.0  # as all times here by time.monotonic(), which nothing sets
     ready_at: float | None = None
     was_ready: bool = False
     failures: int = 0
     restarts: int = 0
     start_at: float = 0.0
     check_at: float = 0.0
+    worked_at: float = 0.0
+    looking: threading.Thread | None = None
     stopping_at: float = 0.0
     readers: list[threading.Thread] = field(default_factory=list)
 
@@ -164,21 +172,42 @@ class Supervisor:
         elif child.process.poll() is not None:
             self._reap(child, child.process)
         elif child.ready_at is None and now >= child.check_at:
-            if child.program.is_ready(child.started_at):
+            took_s = now - child.started_at
+            if child.program.is_ready(took_s):
                 child.ready_at, child.was_ready = now, True
-                took_s = time.time() - child.started_at
+                child.worked_at = now
                 self._print(f"{child.program.name} is ready ({took_s:.1f} s)")
-            elif time.time() - child.started_at > self._policy.start_s:
+            elif took_s > self._policy.start_s:
                 if child.was_ready and not child.program.is_needed:
                     _signal_group(child.process, signal.SIGKILL)
                     return
                 raise self._gave_up(child, f"was not ready after {self._policy.start_s:.0f} s")
             else:
                 child.check_at = time.monotonic() + _CHECK_EVERY_S
+        elif child.ready_at is not None and now >= child.check_at:
+            self._look(child, child.process)
+
+    def _look(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+        """Look, on a thread, whether a process works, and end one that has not for long."""
+        child.check_at = time.monotonic() + _LOOK_EVERY_S
+        if time.monotonic() - child.worked_at > self._policy.stuck_s:
+            self._print(f"{child.program.name} answers, but does not work; it is ended")
+            _signal_group(process, signal.SIGKILL)
+            return
+        if child.looking is not None and child.looking.is_alive():
+            child.worked_at = time.monotonic()  # what is asked hangs, and so nothing is known
+            return
+
+        def look() -> None:
+            if child.program.is_working() is not False:
+                child.worked_at = time.monotonic()
+
+        child.looking = threading.Thread(target=look, name="look", daemon=True)
+        child.looking.start()
 
     def _start(self, child: Child) -> None:
         launcher = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()))
-        child.started_at = time.time()
+        child.started_at = time.monotonic()
         child.process = subprocess.Popen(
             [*launcher, *child.program.arguments],
             env=self._environment,
@@ -193,7 +222,7 @@ class Supervisor:
         self._on_change(self._children)
 
     def _reap(self, child: Child, process: subprocess.Popen[bytes]) -> None:
-        lived_s = time.time() - child.started_at
+        lived_s = time.monotonic() - child.started_at
         ending = _ending(process.returncode)
         if child.program.ends_group:
             _signal_group(process, signal.SIGKILL)

@@ -22,7 +22,7 @@ from tests.support.servers.webhook_receiver import (
 )
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
-from ytcaption_assets.cli.up.health import touched_since
+from ytcaption_assets.cli.up.health import touched_within
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def box(settings: Settings, request_store: RequestStore, monkeypatch: pytest.Mon
 @contextmanager
 def notifier(settings: Settings) -> Iterator[subprocess.Popen[str]]:
     """Run the command until it polls."""
-    began = time.time()
+    began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "ytcaption_assets.cli.main", "notifier"],
         env=os.environ,
@@ -44,7 +44,8 @@ def notifier(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     try:
-        while not touched_since(runtime_directory(settings.home) / MARK, began):
+        mark = runtime_directory(settings.home) / MARK
+        while not touched_within(mark, time.monotonic() - began):
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.05)
         yield process

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import psutil
 from rich.console import Console
 
 from ytcaption.settings.settings import Settings
@@ -78,3 +79,22 @@ def test_a_full_disk_is_reported_and_the_file_written_later(tmp_path):
 
     written = read_state(tmp_path)
     assert written is not None and written.up.pid == os.getpid()
+
+
+def test_a_clock_that_is_set_ends_no_process(tmp_path, monkeypatch):
+    """The system computes starts from the time of the boot, which moves with the clock."""
+    process = psutil.Process()
+    before = process.create_time()
+    write_state(tmp_path, state_of(os.getpid()))
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: before - 3_600)
+    state = read_state(tmp_path)
+    assert state is not None
+    assert 0 < state.up.uptime_s < 86_400
+
+
+def test_a_state_of_the_previous_release_is_read(tmp_path):
+    """It has starts in seconds since 1970."""
+    state = state_of(os.getpid())
+    old = replace(state.up, created_at=psutil.Process().create_time())
+    write_state(tmp_path, replace(state, up=old))
+    assert read_state(tmp_path) is not None

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from tests.support.patience import wait_for
+from ytcaption_assets.cli.up import supervisor
 from ytcaption_assets.cli.up.orphans import MARK, end_orphans, group_members, orphan_processes
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 from ytcaption_assets.cli.up.supervisor import Policy, ProcessGaveUp, Program, Supervisor
@@ -313,3 +314,19 @@ def test_orphans_in_other_sessions_are_ended(tmp_path):
             if process.is_running():
                 process.kill()
             process.wait()
+
+
+def test_a_process_that_answers_and_does_not_work_is_restarted(tmp_path, monkeypatch):
+    """After a while; one of which nothing is known is left alone."""
+    monkeypatch.setattr(supervisor, "_LOOK_EVERY_S", 0.05)
+    programs = [
+        python("stuck", SLEEP, is_working=lambda: False),
+        python("unknown", SLEEP, is_working=lambda: None),
+        python("hanging", SLEEP, is_working=lambda: time.sleep(60)),
+    ]
+    harness = Harness(tmp_path, programs, dataclasses.replace(QUICK, stuck_s=0.3))
+
+    harness.run(lambda: harness.wait_for(lambda: len(harness.pids["stuck"]) == 2))
+
+    assert "stuck answers, but does not work" in harness.text.getvalue()
+    assert len(harness.pids["unknown"]) == len(harness.pids["hanging"]) == 1
