@@ -15,7 +15,6 @@ from api.analytics import routes as analytics
 from api.analytics.service import Analytics
 from api.auth import routes as keys
 from api.auth import usage_routes as usage
-from resources.auth.api_key_cache import ApiKeyCache
 from api.auth.authentication import Authentication, Authenticator
 from api.auth.rate_limit import rate_limiter
 from api.channels import routes as channels
@@ -54,6 +53,7 @@ from api.version import VERSION
 from api.versions import routes as versions
 from api.webhooks import delivery_routes as deliveries
 from api.webhooks import routes as webhooks
+from resources.auth.api_key_cache import ApiKeyCache
 from resources.auth.api_keys import ApiKeys
 from resources.auth.bind_check import check_bind
 from resources.auth.jwt_tokens import JwtTokens

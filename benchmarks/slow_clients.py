@@ -2,10 +2,10 @@
 
     python -m benchmarks.slow_clients [--clients 1000]
 
-Real API process and Postgres on loopback. Clients of ten addresses each keep a connection open: half
-a head, nothing after a first request, half a body, a long poll, an event stream. Others ask
-meanwhile. Then all come from one address, which may have 200. Linux only: each address is one of
-127.0.0.0/8.
+Real API process and Postgres on loopback. Clients of ten addresses keep a connection open each:
+half a head, nothing after a first request, half a body, a long poll, an event stream. Others ask
+meanwhile. In one row all come from one address, which may have 200. Linux only: each address is
+one of 127.0.0.0/8.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_environment
 
 ADDRESSES = 10
-ASKED = 100
+REQUESTS = 100
 WATCH = "/api/v1/transcriptions/{id}"
 HEADERS = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 SLOW = {
@@ -141,12 +141,12 @@ def _is_open(connection: socket.socket) -> bool:
 
 def _cost(pid: int, client: httpx.Client) -> Cost:
     times_s = []
-    for _ in range(ASKED):
+    for _ in range(REQUESTS):
         began_at = time.perf_counter()
         client.get("/api/v1/options").raise_for_status()
         times_s.append(time.perf_counter() - began_at)
     process = psutil.Process(pid)
-    p95_s = sorted(times_s)[int(0.95 * ASKED)]
+    p95_s = sorted(times_s)[int(0.95 * REQUESTS)]
     return Cost(process.memory_info().rss, process.num_fds(), 1000 * p95_s)
 
 

@@ -1,7 +1,7 @@
 """Recognises requests that a page of another site makes a browser send (CSRF, DNS rebinding).
 
-A browser lets any page send requests to this machine. It says which page it was: in `Origin`, and in
-`Sec-Fetch-Site`, which no script can set. Programs send neither and are not affected.
+A browser lets any page send requests to this machine. It says which page it was: in `Origin`, and
+in `Sec-Fetch-Site`, which no script can set. Programs send neither and are not affected.
 """
 
 from collections.abc import Collection

@@ -210,6 +210,4 @@ def _end_when_lost(transport: Any, after_s: float) -> None:
         return
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
-            connection.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(after_s * 1000)
-            )
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(after_s * 1000))

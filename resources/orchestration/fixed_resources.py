@@ -1,7 +1,7 @@
 """Resources whose values come from settings alone, whatever a run's configuration says.
 
-Dagster makes every field of a resource part of the configuration of runs: whoever may launch a run
-could point the object store at another folder, or a worker's client at another address.
+Dagster makes every field of a resource part of the configuration of runs: a caller who may launch
+runs could point the object store at another folder, or a worker's client at another address.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ def fixed_resources(
 ) -> dict[str, dg.ResourceDefinition]:
     """Return the resources with no field that a run can set, and the I/O manager likewise.
 
-    What a run may be told of its resources is this list: nothing. A run whose configuration names a
-    field is refused before it starts. See docs/adr/security-rules.md#rule-51.
+    The list of what a run may set is empty. A run whose configuration names a field is refused
+    before it starts. See docs/adr/security-rules.md#rule-51.
     """
     fixed = {key: _fixed(resource.get_resource_definition()) for key, resource in resources.items()}
     # Dagster's own writes pickles into a folder that a run may choose. Our assets use none.

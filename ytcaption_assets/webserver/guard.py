@@ -5,7 +5,6 @@ shows, under any host name. Here each request and WebSocket is checked before Da
 """
 
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -52,8 +51,8 @@ class Guard:
     """Passes on what the page itself sends, and what an operator opens by hand.
 
     - `Host` is loopback, or that of `public_url`.
-    - `Origin`, where there is one, is that of the page; `Sec-Fetch-Site` is `same-origin` or `none`,
-      except when a person follows a link to the page.
+    - `Origin`, where there is one, is that of the page. `Sec-Fetch-Site` is `same-origin` or
+      `none`, except when a person follows a link to the page.
     - What changes something is a POST with a JSON body: no page can send one elsewhere unasked.
       GraphQL by GET is refused.
     - A session is needed as soon as the API needs a key, and always if there is a `public_url`.
@@ -104,7 +103,7 @@ class Guard:
             await response(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
-        """Return why a request is refused whoever sends it; None if it is not."""
+        """Return why a request is refused with a session, too; None if it is not."""
         if not is_own_host(headers, self._hosts):
             return Refusal(
                 HTTPStatus.MISDIRECTED_REQUEST,
@@ -121,10 +120,10 @@ class Guard:
             return None
         if method == "POST" and scope["path"] not in (SIGN_IN, SIGN_OUT) and not _is_json(headers):
             return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json.")
-        if method != "POST" and scope["path"].rstrip("/") == GRAPHQL:
-            # Only the page to try queries on, which executes nothing by itself.
-            if scope.get("query_string") or "text/html" not in headers.get("accept", ""):
-                return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Send GraphQL by POST.")
+        # GET opens the page to try queries on, which executes nothing by itself.
+        is_graphql = method != "POST" and scope["path"].rstrip("/") == GRAPHQL
+        if is_graphql and (scope["query_string"] or "text/html" not in headers.get("accept", "")):
+            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Send GraphQL by POST.")
         return None
 
     def _is_same_origin(self, headers: Headers) -> bool:

@@ -18,9 +18,7 @@ class NoMutations(ASTValidationRule):
     Dagster's own read-only mode refuses those mutations that ask for a permission; not all do.
     """
 
-    def enter_operation_definition(
-        self, node: OperationDefinitionNode, *_: Any
-    ) -> None:
+    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
         """Report a mutation."""
         if node.operation is OperationType.MUTATION:
             self.report_error(

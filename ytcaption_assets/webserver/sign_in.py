@@ -26,7 +26,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Dagster - ytcaption</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 15vh auto; padding: 0 1rem }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 15vh auto }}
 input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: .5rem }}
 button {{ margin-top: 1rem }}
 </style>

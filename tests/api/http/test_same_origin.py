@@ -100,7 +100,7 @@ def test_behind_a_proxy_that_replaces_the_host(client: TestClient) -> None:
 
 
 @pytest.fixture
-def foreign_pages(browser: webdriver.Chrome) -> Iterator[Callable[[str], list[str]]]:  # noqa: F811
+def foreign_pages(browser: webdriver.Chrome) -> Iterator[Callable[[str], list[str]]]:
     """Run a script on a page of another site and on one of another port; return the results."""
     with foreign_site() as port:
 
@@ -119,7 +119,7 @@ def foreign_pages(browser: webdriver.Chrome) -> Iterator[Callable[[str], list[st
 def test_a_foreign_page_in_a_browser_stores_nothing(
     foreign_pages: Callable[[str], list[str]], server_url: str, world: World
 ) -> None:
-    """Chromium sends multipart uploads and posts without a body unasked, and forms; none arrives."""
+    """Chromium sends multipart uploads and posts without a body unasked; none is accepted."""
     failed = world.failed()
     retry = f"{server_url}{PATH}/{failed}/retry"
     script = f"""

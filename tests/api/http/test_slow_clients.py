@@ -32,9 +32,7 @@ def port(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         [*command, "--port", str(port), "--timeout-graceful-shutdown", "1"],
         env=os.environ | {"YTCAPTION_STALL_TIMEOUT_S": "2"},
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)
-        ),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)),
     )
     try:
         wait_for(lambda: answers(port) or server.poll() is not None)

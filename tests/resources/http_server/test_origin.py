@@ -80,8 +80,16 @@ def test_other_hosts(sent: list[str]) -> None:
 @pytest.mark.parametrize(
     ("url", "host", "origin"),
     [
-        ("https://Captions.example.org/path", "captions.example.org", "https://captions.example.org"),
-        ("https://captions.example.org:443", "captions.example.org", "https://captions.example.org"),
+        (
+            "https://Captions.example.org/path",
+            "captions.example.org",
+            "https://captions.example.org",
+        ),
+        (
+            "https://captions.example.org:443",
+            "captions.example.org",
+            "https://captions.example.org",
+        ),
         ("http://[::1]:8000", "[::1]:8000", "http://[::1]:8000"),
     ],
 )

@@ -74,16 +74,16 @@ def test_a_run_that_sets_a_field_is_refused(
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_what_a_run_may_be_told_is_nothing(jobs: dict[str, dg.JobDefinition], job: str) -> None:
+def test_what_a_run_may_set_is_nothing(jobs: dict[str, dg.JobDefinition], job: str) -> None:
     """Of resources, loggers and the executor; a new field appears here."""
     parts = jobs[job].run_config_schema.run_config_schema_type.fields
-    told = {
+    settable = {
         f"{part}.{name}": set(field.config_type.fields["config"].config_type.fields)
         for part in ("resources", "loggers")
         for name, field in parts[part].config_type.fields.items()
     }
-    told["execution"] = set(parts["execution"].config_type.fields["config"].config_type.fields)
-    assert set().union(*told.values()) == set(), told
+    settable["execution"] = set(parts["execution"].config_type.fields["config"].config_type.fields)
+    assert set().union(*settable.values()) == set(), settable
 
 
 def test_a_run_with_a_configuration_of_its_own_does_nothing(

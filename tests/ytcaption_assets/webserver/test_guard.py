@@ -291,7 +291,7 @@ def test_signing_in_leads_to_the_page_only(make: MakePage, keys: Keys, target: s
     """An address that somebody has prepared leads nowhere else."""
     client = client_of(make())
     assert sign_in(client, token_of(keys, "admin"), next=target).headers["Location"] == "/"
-    form = client_of(make()).get("/sign-in", params={"next": f"/{quote('<b>')}\"><b>"}).text
+    form = client_of(make()).get("/sign-in", params={"next": f'/{quote("<b>")}"><b>'}).text
     assert "<b>" not in form
 
 
@@ -416,7 +416,7 @@ ATTACK = """
 @pytest.mark.long
 @pytest.mark.browser
 def test_foreign_pages_in_a_browser_change_nothing(
-    make: MakePage, browser: webdriver.Chrome  # noqa: F811
+    make: MakePage, browser: webdriver.Chrome
 ) -> None:
     """By GET, form, picture, text or WebSocket; of another host, or of another port of this one."""
     page = make(read_only=False)
@@ -431,7 +431,7 @@ def test_foreign_pages_in_a_browser_change_nothing(
 @pytest.mark.long
 @pytest.mark.browser
 def test_the_page_works_behind_the_guard(
-    make: MakePage, keys: Keys, browser: webdriver.Chrome  # noqa: F811
+    make: MakePage, keys: Keys, browser: webdriver.Chrome
 ) -> None:
     """An operator signs in with a form and sees Dagster's page; the console shows no error."""
     with serving(make().app) as url, foreign_site() as port:
