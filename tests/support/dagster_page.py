@@ -1,4 +1,4 @@
-"""Dagster's own web app on an empty workspace, behind our guard or without it."""
+"""Dagster's own web app on an empty workspace."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,7 @@ from starlette.types import ASGIApp
 
 from resources.http_server.connections import ConnectionLimits
 from resources.orchestration.dagster_internals import WorkspaceProcessContext
-from ytcaption.settings.settings import Settings
-from ytcaption_assets.webserver.guard import Guard
 from ytcaption_assets.webserver.page import dagster_app
-from ytcaption_assets.webserver.sessions import Sessions
 
 POOL = "download"
 SET_POOL = f'mutation {{ setConcurrencyLimit(concurrencyKey: "{POOL}", limit: 9) }}'
@@ -35,17 +32,17 @@ class DagsterPage:
         """Whether `SET_POOL` was executed."""
         return POOL in self.instance.event_log_storage.get_concurrency_keys()
 
+    def reset(self) -> None:
+        """Undo `SET_POOL`."""
+        self.instance.event_log_storage.delete_concurrency_limit(POOL)
+
 
 @contextmanager
-def dagster_page(
-    settings: Settings, *, guarded: bool = True, read_only: bool = True, url: str | None = None
-) -> Iterator[DagsterPage]:
-    """Yield the page as `up` serves it, or as Dagster's own server does."""
+def dagster_page(*, read_only: bool) -> Iterator[DagsterPage]:
+    """Yield the page without a guard."""
     with (
         dg.instance_for_test() as instance,
-        WorkspaceProcessContext(instance, None, version="", read_only=read_only) as context,
+        WorkspaceProcessContext(instance, None, version="1", read_only=read_only) as context,
     ):
-        app: ASGIApp = dagster_app(context, ConnectionLimits(), read_only=read_only)
-        if guarded:
-            app = Guard(app, Sessions(settings), url)
+        app = dagster_app(context, ConnectionLimits(), read_only=read_only)
         yield DagsterPage(app, instance)

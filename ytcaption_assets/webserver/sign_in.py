@@ -42,6 +42,8 @@ _FORM = """<form method="post" action="{action}">
 {message}
 </form>"""
 
+_NO_KEYS = "There is no key yet. Create one with `ytcaption keys create NAME --scope admin`."
+
 _SIGNED_IN = """<p>You are signed in. <a href="/">Open Dagster's page</a></p>
 <form method="post" action="/sign-out"><button>Sign out</button></form>"""
 
@@ -95,7 +97,8 @@ class SignIn:
         if request.method != "POST":
             if await self.is_signed_in(scope):
                 return _html(_SIGNED_IN)
-            return _html(_form(target))
+            has_keys = await self._sessions.are_needed()
+            return _html(_form(target, "" if has_keys else _NO_KEYS))
         try:
             id = await self._sessions.open(await _key_of(request))
         except (Unauthenticated, Forbidden) as error:

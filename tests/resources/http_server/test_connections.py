@@ -67,7 +67,7 @@ class Server:
                 return PlainTextResponse(str(len(await request.body())))
             except ClientDisconnect:
                 self.gone += 1
-                raise
+                return PlainTextResponse("nobody reads it")
 
         async def wait(_: Request) -> Response:
             while not self.release.is_set():
@@ -78,6 +78,7 @@ class Server:
             async def parts() -> AsyncIterator[bytes]:
                 while True:
                     yield bytes(65_536)
+                    await asyncio.sleep(0)  # uvicorn does not, once the client has gone
 
             return StreamingResponse(parts())
 
@@ -138,6 +139,11 @@ def running(limits: ConnectionLimits) -> Iterator[Server]:
         thread.join()
 
 
+def relaxed(seconds: float) -> float:
+    """Return a limit that a client keeps on a busy machine, too; four times as long at most."""
+    return seconds * min(4, patience())
+
+
 def until_closed(connection: socket.socket) -> bytes:
     """Return all that arrives until the server hangs up."""
     data = b""
@@ -158,7 +164,6 @@ def answer_to(connection: socket.socket, sent: bytes = GET) -> bytes:
 
 def drip(connection: socket.socket, part: bytes, every_s: float) -> bytes:
     """Send a little again and again until the server hangs up; return what it said."""
-    connection.setblocking(True)
     stopped = threading.Event()
 
     def send() -> None:
@@ -200,7 +205,7 @@ def test_a_head_that_drips_gains_no_time(serve: Serve) -> None:
 
 def test_a_second_head_has_its_own_time(serve: Serve) -> None:
     """Each request of a kept connection may take as long as the first one."""
-    server = serve(head_timeout_s=0.8, idle_timeout_s=5)
+    server = serve(head_timeout_s=relaxed(0.8), idle_timeout_s=30)
     with server.connect() as connection:
         for _ in range(3):
             time.sleep(0.3)
@@ -226,14 +231,15 @@ def test_a_body_that_stands_still_is_refused(serve: Serve, part: bytes) -> None:
 
 
 def test_a_body_may_take_long_if_it_moves(serve: Serve) -> None:
-    """Ten times the time in which it must bring something."""
-    server = serve(stall_timeout_s=0.4)
+    """Longer than the time in which it must bring something."""
+    stall_timeout_s = relaxed(0.4)
+    server = serve(stall_timeout_s=stall_timeout_s)
     body = bytes(2_000)
     head = f"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: {20 * len(body)}\r\n\r\n"
     with server.connect(head.encode()) as connection:
         for _ in range(20):
             connection.sendall(body)
-            time.sleep(0.1)
+            time.sleep(stall_timeout_s / 6)
         assert connection.recv(65_536).endswith(b"40000")
 
 
@@ -256,9 +262,10 @@ def test_a_reader_that_takes_nothing_is_disconnected(serve: Serve) -> None:
 
 def test_a_slow_reader_gets_everything(serve: Serve) -> None:
     """A response takes as long as its reader, as long as it takes something."""
-    server = serve(stall_timeout_s=0.5)
+    stall_timeout_s = relaxed(0.5)
+    server = serve(stall_timeout_s=stall_timeout_s)
     with server.connect(GET.replace(b"/ ", b"/endless ")) as connection:
-        until = time.monotonic() + 2
+        until = time.monotonic() + 3 * stall_timeout_s
         while time.monotonic() < until:
             for _ in range(40):
                 assert connection.recv(65_536)
@@ -299,13 +306,15 @@ def test_many_addresses_share_all_connections(serve: Serve) -> None:
     """Where all are in use, the address that keeps most of them waiting loses one."""
     server = serve(per_address=30, total=60)
     with ExitStack() as stack:
-        for number in range(2, 5):
-            for _ in range(20):
-                stack.enter_context(server.connect(HALF_HEAD, source=f"127.0.0.{number}"))
+        slow = [
+            stack.enter_context(server.connect(HALF_HEAD, source=f"127.0.0.{2 + number % 3}"))
+            for number in range(60)
+        ]
         for number in range(10, 30):
             one = stack.enter_context(server.connect(source=f"127.0.0.{number}"))
             assert answer_to(one).startswith(b"HTTP/1.1 200 ")
         assert len(server.table) <= 61
+        assert until_closed(slow[0]) == b""
 
 
 def test_a_trusted_proxy_may_have_any_number(serve: Serve) -> None:

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -28,8 +28,11 @@ from tests.support.patience import wait_for
 from tests.support.servers.foreign_site import foreign_site
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.webserver import sessions
+from ytcaption_assets.webserver.guard import Guard
+from ytcaption_assets.webserver.sessions import Sessions
 
 OWN = "http://127.0.0.1:3000"
+SOCKET = "ws://127.0.0.1:3000/graphql"
 PUBLIC = "https://dagster.example"
 EVIL = "https://evil.example"
 JSON = "application/json"
@@ -38,11 +41,23 @@ QUERY = "{ version }"
 MakePage = Callable[..., DagsterPage]
 
 
+@pytest.fixture(scope="module")
+def pages() -> Iterator[dict[bool, DagsterPage]]:
+    """Dagster's page without a guard, by whether it is read-only; each is made once."""
+    with dagster_page(read_only=True) as fixed, dagster_page(read_only=False) as open_page:
+        yield {True: fixed, False: open_page}
+
+
 @pytest.fixture
-def make(settings: Settings) -> Iterator[MakePage]:
-    """Make pages with other options."""
-    with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(dagster_page(settings, **options))
+def make(settings: Settings, pages: dict[bool, DagsterPage]) -> MakePage:
+    """Return a function that puts a guard in front of a page that nobody has changed."""
+
+    def made(*, read_only: bool = True, url: str | None = None) -> DagsterPage:
+        page = pages[read_only]
+        page.reset()
+        return DagsterPage(Guard(page.app, Sessions(settings), url), page.instance)
+
+    return made
 
 
 def client_of(page: DagsterPage, base_url: str = OWN, **headers: str) -> TestClient:
@@ -158,11 +173,11 @@ def test_a_websocket_opens_for_the_page_only(
     if not opens:
         with (
             pytest.raises(WebSocketDisconnect),
-            client.websocket_connect("/graphql", ["graphql-ws"], headers=headers),
+            client.websocket_connect(SOCKET, ["graphql-ws"], headers=headers),
         ):
             pass
         return
-    with client.websocket_connect("/graphql", ["graphql-ws"], headers=headers) as socket:
+    with client.websocket_connect(SOCKET, ["graphql-ws"], headers=headers) as socket:
         socket.send_json({"type": "connection_init"})
         assert socket.receive_json() == {"type": "connection_ack"}
 
@@ -171,7 +186,7 @@ def test_a_websocket_opens_for_the_page_only(
 def test_a_websocket_executes_no_mutation(make: MakePage, read_only: bool) -> None:
     """It carries subscriptions only."""
     page = make(read_only=read_only)
-    with client_of(page).websocket_connect("/graphql", ["graphql-ws"]) as socket:
+    with client_of(page).websocket_connect(SOCKET, ["graphql-ws"]) as socket:
         socket.send_json({"type": "start", "id": "1", "payload": {"query": SET_POOL}})
         assert socket.receive_json()["type"] == "error"
     assert not page.has_changed
@@ -223,7 +238,7 @@ def test_without_a_session_nothing_is_shown(make: MakePage, keys: Keys) -> None:
         assert client.get(path).status_code in (401, 405)
     assert graphql(client, SET_POOL).status_code == 401
     assert graphql(client, SET_POOL, Authorization=f"Bearer {token_of(keys, 'admin')}").is_error
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/graphql", ["graphql-ws"]):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(SOCKET, ["graphql-ws"]):
         pass
     shown = client.get("/runs?a=b", headers={"Accept": "text/html"})
     assert shown.status_code == 303
@@ -244,7 +259,7 @@ def test_an_operator_signs_in_and_out(make: MakePage, keys: Keys) -> None:
 
     assert client.get("/server_info").status_code == 200
     assert graphql(client, QUERY).json()["data"]["version"]
-    with client.websocket_connect("/graphql", ["graphql-ws"]) as socket:
+    with client.websocket_connect(SOCKET, ["graphql-ws"]) as socket:
         socket.send_json({"type": "connection_init"})
         assert socket.receive_json()["type"] == "connection_ack"
     assert graphql(client, SET_POOL, Origin=EVIL).status_code == 403
@@ -334,7 +349,8 @@ def test_under_an_address_for_others_a_key_is_always_needed(make: MakePage, host
     """Even without any key, and if the proxy replaces the host."""
     client = client_of(make(url=PUBLIC))
     assert client.get("/server_info", headers={"Host": host}).status_code == 401
-    assert client.get("/sign-in", headers={"Host": host}).status_code == 200
+    form = client.get("/sign-in", headers={"Host": host})
+    assert form.status_code == 200 and "ytcaption keys create" in form.text
     assert client.get("/server_info", headers={"Host": "evil.example"}).status_code == 421
 
 
