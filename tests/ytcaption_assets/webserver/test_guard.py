@@ -60,6 +60,13 @@ def make(settings: Settings, pages: dict[bool, DagsterPage]) -> MakePage:
     return made
 
 
+@pytest.fixture(autouse=True)
+def no_reading_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request of a test client has an event loop of its own, in which nothing may be left."""
+    monkeypatch.setattr(api_key_cache, "FRESH_S", 600.0)
+    monkeypatch.setattr(api_key_cache, "STALE_S", 600.0)
+
+
 def client_of(page: DagsterPage, base_url: str = OWN, **headers: str) -> TestClient:
     return TestClient(page.app, base_url=base_url, headers=headers, follow_redirects=False)
 
