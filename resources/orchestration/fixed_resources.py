@@ -23,7 +23,10 @@ def fixed_resources(
 
 
 def _fixed(definition: dg.ResourceDefinition) -> dg.ResourceDefinition:
-    return definition.configured(lambda _: {}, config_schema={})
+    # Dagster takes the values that the resource was made with as the default of its configuration.
+    field = definition.get_config_field()
+    values = field.default_value if field.default_provided else {}
+    return definition.configured(lambda _: values, config_schema={})
 
 
 class NoOutputs(dg.IOManager):

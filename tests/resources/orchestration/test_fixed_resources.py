@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from resources.orchestration.fixed_resources import fixed_resources
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions, installation_resources
 
@@ -84,6 +85,16 @@ def test_what_a_run_may_set_is_nothing(jobs: dict[str, dg.JobDefinition], job: s
     }
     settable["execution"] = set(parts["execution"].config_type.fields["config"].config_type.fields)
     assert set().union(*settable.values()) == set(), settable
+
+
+def test_runs_get_the_values_of_the_settings(settings: Settings) -> None:
+    """Each field, of nested resources, too."""
+    resources = installation_resources(settings)
+    with dg.build_resources(fixed_resources(resources)) as made:
+        for key, resource in resources.items():
+            found = getattr(made, key)
+            assert type(found) is type(resource)
+            assert list(settings_of(found)) == list(settings_of(resource))
 
 
 def test_a_run_with_a_configuration_of_its_own_does_nothing(
