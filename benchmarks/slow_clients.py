@@ -77,7 +77,9 @@ def main() -> None:
                 for addresses in (ADDRESSES, 1) if name == "half a head" else (ADDRESSES,):
                     head = text.replace("{id}", id).encode()
                     shown = name if addresses > 1 else f"{name}, of one address"
-                    table.add_row(shown, *_measured(settings, head, clients, addresses))
+                    row = _measured(settings, head, clients, addresses)
+                    table.add_row(shown, *row)
+                    print(shown, *row, sep="; ", file=sys.stderr, flush=True)
     Console().print(table)
 
 
@@ -96,7 +98,10 @@ def _measured(settings: Settings, head: bytes, clients: int, addresses: int) -> 
     )
     with ExitStack() as stack:
         process = subprocess.Popen(
-            command, env=dagster_environment(settings), stdout=subprocess.DEVNULL, stderr=sys.stderr
+            command,
+            env=dagster_environment(settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         stack.callback(process.wait)
         stack.callback(process.terminate)
