@@ -15,7 +15,6 @@ from api.analytics import routes as analytics
 from api.analytics.service import Analytics
 from api.auth import routes as keys
 from api.auth import usage_routes as usage
-from api.auth.api_key_cache import ApiKeyCache
 from api.auth.authentication import Authentication, Authenticator
 from api.auth.rate_limit import rate_limiter
 from api.channels import routes as channels
@@ -25,6 +24,7 @@ from api.http import error_handlers
 from api.http.cors import Cors
 from api.http.logs import configure_logging
 from api.http.middleware import BodyLimit, RequestEnvelope
+from api.http.same_origin import SameOrigin, own_origins
 from api.http.time_budget import TimeBudget
 from api.http.tracing import RequestTracing
 from api.monitoring import health_routes as health
@@ -54,12 +54,19 @@ from api.version import VERSION
 from api.versions import routes as versions
 from api.webhooks import delivery_routes as deliveries
 from api.webhooks import routes as webhooks
+from resources.auth.api_key_cache import ApiKeyCache
 from resources.auth.api_keys import ApiKeys
 from resources.auth.bind_check import check_bind
 from resources.auth.jwt_tokens import JwtTokens
 from resources.channels.listing.lister import ChannelLister
 from resources.channels.store import ChannelStore
 from resources.download.uploads import Uploads
+from resources.http_server.connections import (
+    TABLE,
+    ConnectionLimits,
+    ConnectionTable,
+    raise_descriptor_limit,
+)
 from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres, close_pools
@@ -150,6 +157,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Authentication)
     app.add_middleware(TimeBudget)
+    app.add_middleware(SameOrigin, trusted=own_origins(settings))
     if settings.api.cors_origins:
         app.add_middleware(Cors, origins=settings.api.cors_origins)
     app.add_middleware(RequestMetrics, metrics=app.state.metrics)
@@ -166,10 +174,11 @@ def _check_database(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, ConnectionTable]]:
     settings: Settings = app.state.settings
     configure_logging(settings.operation.log_format)
     started_at = time.perf_counter()
+    raise_descriptor_limit()
     start_telemetry(settings.operation.otlp_endpoint, "ytcaption-api")
     warm_up(settings.download.sites)
     orchestrator = Orchestrator()
@@ -217,7 +226,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watcher.start()
     logger.info("API %s started in %.2f s", VERSION, time.perf_counter() - started_at)
     try:
-        yield
+        yield {TABLE: ConnectionTable(ConnectionLimits.from_settings(settings))}
     finally:
         await watcher.close()
         await authenticator.close()

@@ -11,7 +11,8 @@ from pydantic.json_schema import models_json_schema
 
 from api.auth.authentication import is_public_path
 from api.http.schemas import Problem
-from api.responses import AUTH_ERRORS
+from api.responses import AUTH_ERRORS, CHANGE_ERRORS
+from resources.http_server.origin import SAFE_METHODS
 from ytcaption.domain.transcripts.transcript import Transcript
 
 DESCRIPTION = """
@@ -82,17 +83,17 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
                 operation = document["paths"][route.path_format][method.lower()]
                 _complete(operation, route)
                 if not is_public_path(route.path_format):
-                    _require_key(operation)
+                    _require_key(operation, changes=method not in SAFE_METHODS)
     document["components"]["securitySchemes"] = SECURITY
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
 
 
-def _require_key(operation: dict[str, Any]) -> None:
-    """Add the key and the errors of requests without a valid one."""
+def _require_key(operation: dict[str, Any], *, changes: bool) -> None:
+    """Add the key and the errors of requests that are refused before routing."""
     operation["security"] = [{"bearer": []}, {}]  # no key on loopback until one is created
-    for status, response in AUTH_ERRORS.items():
+    for status, response in (AUTH_ERRORS | (CHANGE_ERRORS if changes else {})).items():
         operation["responses"].setdefault(str(status), response)
 
 

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from api.http.errors import HTTP_DETAILS, POLL_AFTER_S, PROBLEM_MEDIA_TYPE, SERVER_DETAIL
+from api.http.same_origin import CROSS_ORIGIN, CROSS_ORIGIN_DETAIL
 from ytcaption.domain.errors import (
     BackupRunning,
     DagsterUnavailable,
@@ -235,6 +236,13 @@ AUTH_ERRORS = (
     )
 )
 """Of every route that needs a key; `api.openapi` adds them."""
+
+CHANGE_ERRORS = problem_response(
+    403,
+    ("forbidden", "This needs a key with the scope write.", "The key lacks the scope"),
+    (CROSS_ORIGIN, CROSS_ORIGIN_DETAIL, "A page of another origin sent the request"),
+)
+"""Of every route that changes something, in addition."""
 
 LIST_ERRORS = problem_response(
     400,

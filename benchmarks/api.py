@@ -156,7 +156,9 @@ def _served(app: str, workers: int, settings: Settings) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log"]
     command += ["--workers", str(workers), "--log-level", "warning"]
-    command += ["--factory"] if app.endswith("create_app") else []
+    if app.endswith("create_app"):
+        protocol = "resources.http_server.uvicorn_protocol:BoundedHttp"
+        command += ["--factory", "--http", protocol]
     environment = dagster_environment(settings) | {"PYTHONPATH": str(Path.cwd())}
     log = settings.home / "api.log"
     with log.open("ab") as output:

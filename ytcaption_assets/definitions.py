@@ -12,6 +12,8 @@ from resources.embeddings.embedder import has_embeddings
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
 from resources.orchestration.console import run_console
+from resources.orchestration.executor import run_executor
+from resources.orchestration.fixed_resources import fixed_resources
 from resources.postgres.connection import Postgres
 from resources.postgres.restore_mark import require_settled
 from resources.transcriptions.run_store import RunStore
@@ -40,6 +42,25 @@ from ytcaption_assets.assets.transcript_parquet import transcript_parquet
 from ytcaption_assets.assets.transcription import transcription
 
 
+def installation_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+    """Return the resources of assets and sensors, by key."""
+    postgres = Postgres.from_settings(settings, "dagster")
+    return {
+        "postgres": postgres,
+        "request_store": RequestStore(postgres=postgres),
+        "run_store": RunStore(postgres=postgres),
+        "channel_runs": ChannelRuns(postgres=postgres),
+        "channel_intake": ChannelIntake(postgres=postgres),
+        "channel_lister": ChannelLister.from_settings(settings),
+        "object_store": ObjectStore.from_settings(settings),
+        "workspace": Workspace.from_settings(settings),
+        "downloader": Downloader.from_settings(settings),
+        "audio_decoder": AudioDecoder.from_settings(settings),
+        "transcriber": transcriber_of(settings),
+        "transcript_catalog": TranscriptCatalog.from_settings(settings),
+    }
+
+
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Return the code location of one installation.
 
@@ -47,7 +68,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         SetupError: a restore has not ended.
     """
     require_settled(settings)
-    postgres = Postgres.from_settings(settings, "dagster")
     embeds = has_embeddings(settings)
     return dg.Definitions(
         assets=[
@@ -68,6 +88,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             maintenance,
         ],
         loggers={"console": run_console},
+        executor=run_executor,  # also of runs of single assets that Dagster's page starts
         sensors=[
             transcription_sensor,
             channel_sensor,
@@ -79,20 +100,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *([embedding_sensor] if embeds else []),
         ],
         schedules=[maintenance_schedule, library_schedule],
-        resources={
-            "postgres": postgres,
-            "request_store": RequestStore(postgres=postgres),
-            "run_store": RunStore(postgres=postgres),
-            "channel_runs": ChannelRuns(postgres=postgres),
-            "channel_intake": ChannelIntake(postgres=postgres),
-            "channel_lister": ChannelLister.from_settings(settings),
-            "object_store": ObjectStore.from_settings(settings),
-            "workspace": Workspace.from_settings(settings),
-            "downloader": Downloader.from_settings(settings),
-            "audio_decoder": AudioDecoder.from_settings(settings),
-            "transcriber": transcriber_of(settings),
-            "transcript_catalog": TranscriptCatalog.from_settings(settings),
-        },
+        resources=fixed_resources(installation_resources(settings)),
     )
 
 

@@ -5,15 +5,15 @@ import asyncio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.api_key_cache import ApiKeyCache
 from api.auth.rate_limit import Allowance, RateLimiter
-from api.http.client_address import client_address, client_network, is_over_loopback
+from api.http.client_address import client_address, is_over_loopback
 from api.http.errors import problem, ytcaption_problem
 from api.http.route_path import route_path
+from resources.auth.api_key_cache import ApiKeyCache
 from resources.auth.jwt_tokens import JwtTokens
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import RateLimited, Unauthenticated, YtcaptionError
-from ytcaption.domain.media.addresses import is_loopback
+from ytcaption.domain.media.addresses import client_network, is_loopback
 from ytcaption.settings.settings import Settings
 
 MAX_TOKEN_CHARS = 8 * 1024

@@ -1,6 +1,5 @@
 """The address a request comes from, and whether it arrives over loopback."""
 
-import ipaddress
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
@@ -22,15 +21,6 @@ def client_address(scope: Scope, trusted_proxies: Sequence[str]) -> str:
             break
         address = hop.strip()
     return address
-
-
-def client_network(address: str) -> str:
-    """Return what one client has to itself: an IPv4 address, or the /64 of an IPv6 address."""
-    try:
-        ip = parse_address(address)
-    except ValueError:
-        return address
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((int(ip), 64), strict=False))
 
 
 def is_over_loopback(scope: Scope) -> bool:

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         BaseWorkspaceRequestContext as BaseWorkspaceRequestContext,
     )
     from dagster._core.workspace.context import IWorkspaceProcessContext as IWorkspaceProcessContext
+    from dagster._core.workspace.context import WorkspaceProcessContext as WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget as WorkspaceFileTarget
     from dagster._daemon.controller import create_daemon_of_type as create_daemon_of_type
     from dagster._daemon.controller import (
@@ -251,6 +252,10 @@ PRIVATE_NAMES: dict[str, PrivateName] = {
     # --- daemon: interrupts ----------------------------------------------------------------------
     "capture_interrupts": PrivateName(_INTERRUPTS, "What `dagster-daemon run` calls."),
     "setup_interrupt_handlers": PrivateName(_INTERRUPTS, "What `dagster-daemon run` calls."),
+    # --- web page --------------------------------------------------------------------------------
+    "WorkspaceProcessContext": PrivateName(
+        "dagster._core.workspace.context", "What `dagster-webserver` gives to its app."
+    ),
 }
 
 PRELOADED_MODULES = (

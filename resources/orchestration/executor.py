@@ -84,7 +84,7 @@ def _made(
         yield from inner_plan_execution_iterator(job_context, execution_plan, slots)
 
 
-@dg.executor(name="in_process")
+@dg.executor(name="in_process", config_schema={})
 def run_executor(_context: dg.InitExecutorContext) -> RunExecutor:
     """Return the executor of the jobs. It retries nothing: Postgres alone counts attempts."""
     return RunExecutor(retries=RetryMode.DISABLED)

@@ -9,9 +9,11 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from resources.http_server.origin import is_own_host
+
 logger = logging.getLogger(__name__)
 
-BAD_TOKEN = "the token is missing or wrong"  # noqa: S105 - a message
+BAD_TOKEN = "the token is missing or wrong, or a web page sent the request"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,13 @@ class Authenticator:
     token: SecretStr | None = None
 
     def allows(self, request: Request) -> bool:
-        """Return whether the request is allowed."""
-        if self.is_local or self.token is None:
+        """Return whether the request is allowed. None of a web page is: runs are no browsers."""
+        if self.is_local:
             return True
+        if not {"origin", "sec-fetch-site"}.isdisjoint(request.headers):
+            return False
+        if self.token is None:
+            return is_own_host(request.headers)
         given = request.headers.get("authorization", "").encode()
         expected = f"Bearer {self.token.get_secret_value()}".encode()
         return hmac.compare_digest(given, expected)

@@ -9,6 +9,7 @@ import socket
 import uvicorn
 
 from resources.embeddings.embedder import is_installed
+from resources.http_server.uvicorn_protocol import BoundedHttp
 from resources.processes.runtime_directory import make_runtime_directory
 from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.app import WorkerApp
@@ -96,6 +97,7 @@ def _serve(settings: Settings, listener: socket.socket, authenticator: Authentic
     )
     config = uvicorn.Config(
         app.app(),
+        http=BoundedHttp,
         loop="asyncio",
         ws="none",
         backlog=_BACKLOG,

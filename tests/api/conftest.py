@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.http.uvicorn_protocol import BoundedHeads
+from resources.http_server.uvicorn_protocol import BoundedHttp
 from resources.object_store.store import ObjectStore, document_key
 from resources.postgres.urls import database_urls
 from resources.transcriptions.run_store import RunStore
@@ -177,7 +177,7 @@ def serving(settings: Settings, port: int = 0) -> Iterator[str]:
         create_app(settings),
         host="127.0.0.1",
         port=port,
-        http=BoundedHeads,
+        http=BoundedHttp,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,

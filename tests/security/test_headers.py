@@ -89,7 +89,6 @@ INVENTED = [
     ("another method", "X-HTTP-Method-Override: DELETE"),
     ("another client", "X-Real-IP: 6.6.6.6"),
     ("another client by a proxy's name", "X-Forwarded-For: 127.0.0.1"),
-    ("another origin", "Origin: https://evil.example"),
 ]
 
 

@@ -59,6 +59,30 @@ class ApiSettings(SettingsGroup):
         description="Redis or Valkey in which replicas share rate limits "
         "(`redis://host:6379`). Unset: each process counts in its own memory.",
     )
+    connections_per_address: int = Field(
+        200,
+        gt=0,
+        le=100_000,
+        description="Open connections per address in each API process and on Dagster's page. "
+        "Proxies of `YTCAPTION_TRUSTED_PROXIES` may have any number.",
+    )
+    head_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Time in which the headers of a request must arrive."
+    )
+    idle_timeout_s: float = Field(
+        5.0,
+        gt=0,
+        le=3_600,
+        description="Time that a connection stays open between two requests. Behind a proxy that "
+        "keeps connections: longer than the proxy keeps them.",
+    )
+    stall_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=3_600,
+        description="Time after which a client that sends none of its body, or takes none of a "
+        "response, is disconnected.",
+    )
     max_upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload, in bytes.")
 
     @field_validator("trusted_proxies")

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from ytcaption.settings.group import SettingsGroup
+from ytcaption.settings.group import SettingsGroup, check_origins
 
 _MIN_KEY_LENGTH = 32
 
@@ -49,9 +49,26 @@ class OperationSettings(SettingsGroup):
         ge=60,
         description="Operators are reminded of a pause that is older than this, in seconds.",
     )
-    webserver_port: int = Field(
-        3000, ge=0, le=65535, description="Port of Dagster's web interface."
+    webserver_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's page.")
+    webserver_url: str | None = Field(
+        None,
+        description="Address of Dagster's page for others, behind a proxy with TLS "
+        "(`https://dagster.example.org`, without a path). It then needs a key with the scope "
+        "`admin`. Unset: the page answers on this machine only.",
     )
+    webserver_read_only: bool = Field(
+        True,
+        description="Dagster's page shows everything and changes nothing. `false`: it can also "
+        "start and end runs, and stop sensors.",
+    )
+
+    @field_validator("webserver_url")
+    @classmethod
+    def _check_origin(cls, value: str | None) -> str | None:
+        if value is not None:
+            value = value.rstrip("/")
+            check_origins((value,))
+        return value
 
     @field_validator("backup_key")
     @classmethod

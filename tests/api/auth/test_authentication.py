@@ -16,8 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.auth import api_key_cache
-from resources.auth import jwt_tokens
+from resources.auth import api_key_cache, jwt_tokens
 from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
 from tests.api.conftest import BASE_URL, UNKNOWN_ID, DatabaseSwitch, World

@@ -17,12 +17,13 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.auth import rate_limit
 from api.auth.rate_limit import RateLimiter
-from api.http.client_address import client_address, client_network
+from api.http.client_address import client_address
 from resources.auth.api_keys import ApiKeys
 from tests.api.conftest import Start
 from tests.support.patience import patience, wait_for
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.errors import SetupError
+from ytcaption.domain.media.addresses import client_network
 from ytcaption.settings.settings import Settings
 
 REDIS = shutil.which("redis-server") or shutil.which("valkey-server")

@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from api.auth import api_key_cache
+from resources.auth import api_key_cache
 from resources.auth.api_keys import ApiKeys
 from resources.object_store.store import document_key
 from resources.sites.circuit_breaker import close_breaker, open_breaker
@@ -23,6 +23,9 @@ from tests.support.transcripts import transcript_of
 from ytcaption.settings.settings import Settings
 
 LINK = "https://youtu.be/dQw4w9WgXcQ"
+FOREIGN_HOST = "evil.example"
+"""A name of this machine in the browser only, for pages of another site."""
+
 EVIL = "<img src=x onerror=document.title='owned'><b>bold</b>"
 
 
@@ -65,7 +68,7 @@ def browser(tmp_path: Any) -> Iterator[webdriver.Chrome]:
         "--disable-component-update",
         "--no-first-run",
         f"--user-data-dir={tmp_path / 'profile'}",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        f"--host-resolver-rules=MAP {FOREIGN_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ):
         options.add_argument(argument)
     options.binary_location = shutil.which("chromium") or ""

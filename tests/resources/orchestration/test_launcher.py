@@ -12,6 +12,8 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
+from dagster_webserver.webserver import DagsterWebserver
+from starlette.testclient import TestClient
 
 from resources.orchestration.dagster_internals import WorkerStatus
 from resources.orchestration.launch_protocol import LaunchRequest
@@ -59,6 +61,37 @@ def test_a_run_completes(either: CodeLocation):
     either.wait_until(run_id, SUCCESS, FAILURE)
     assert either.run(run_id).status is SUCCESS
     assert is_forked(either, run_id) is (either.run_server is not None)
+
+
+@pytest.mark.long
+@only_warm
+def test_a_run_that_sets_a_resource_is_not_launched(either: CodeLocation, tmp_path: Path):
+    """The code server refuses the configuration that Dagster's page or API sends."""
+    elsewhere = tmp_path / "elsewhere"
+    repository = next(
+        iter(
+            either.context.create_request_context()
+            .get_code_location(LOCATION_NAME)
+            .get_repositories()
+        )
+    )
+    parameters = {
+        "selector": {
+            "repositoryLocationName": LOCATION_NAME,
+            "repositoryName": repository,
+            "jobName": "library",
+        },
+        "runConfigData": {"resources": {"object_store": {"config": {"url": str(elsewhere)}}}},
+        "mode": "default",
+    }
+    query = """mutation ($it: ExecutionParams!) { launchRun(executionParams: $it) {
+        __typename ... on RunConfigValidationInvalid { errors { message } } } }"""
+    app = DagsterWebserver(either.context).create_asgi_app()
+    body = {"query": query, "variables": {"it": parameters}}
+    launched = TestClient(app).post("/graphql", json=body).json()["data"]["launchRun"]
+    assert launched["__typename"] == "RunConfigValidationInvalid"
+    assert "object_store:config" in launched["errors"][0]["message"]
+    assert not elsewhere.exists()
 
 
 @pytest.mark.long

@@ -234,6 +234,21 @@ def test_over_a_port_the_token_is_required(settings: Settings, tmp_path: Path) -
             assert httpx.post(url, content=request, headers=header).status_code == 401
 
 
+def test_no_web_page_uses_a_worker(settings: Settings, tmp_path: Path) -> None:
+    """Not on loopback without a token, where any page could send it requests."""
+    authenticator = Authenticator(is_local=False)
+    with embedding_worker(settings, tmp_path, authenticator=authenticator) as worker:
+        url, request = f"{worker.worker.url}/embeddings", EmbedRequest(TOY.name, ["dog"]).to_line()
+        assert httpx.post(url, content=request).status_code == 200
+        for header in (
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Host": "evil.example"},  # a name that leads here
+        ):
+            assert httpx.post(url, content=request, headers=header).status_code == 401
+
+
 @pytest.mark.long
 def test_the_process_ends_with_its_worker() -> None:
     """Even during an embedding: the worker may have been killed."""

@@ -86,6 +86,15 @@ def refusal(address: str, port: int, networks: Sequence[str]) -> str | None:
     return None
 
 
+def client_network(address: str) -> str:
+    """Return what one client has to itself: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        ip = parse_address(address)
+    except ValueError:
+        return address
+    return str(ip) if ip.version == 4 else str(ip_network((int(ip), 64), strict=False))
+
+
 def is_loopback(host: str) -> bool:
     """Return whether `host`, a name or an address, is this machine."""
     if host.lower().rstrip(".") == "localhost":

@@ -29,7 +29,7 @@ from ytcaption_assets.cli.up.health import (
 from ytcaption_assets.cli.up.orphans import group_members
 from ytcaption_assets.cli.up.supervisor import Program
 
-WEBSERVER_HOST = "127.0.0.1"  # Dagster's page has no authentication
+WEBSERVER_HOST = "127.0.0.1"  # others reach Dagster's page through a proxy
 
 
 def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: bool) -> list[Program]:
@@ -74,11 +74,8 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
         ),
         Program(
             "webserver",
-            _python(
-                *("dagster_webserver", "--host", WEBSERVER_HOST, "--port", str(page)),
-                *("--workspace", workspace),
-            ),
-            lambda _: http_answers(WEBSERVER_HOST, page, "/server_info"),
+            _python("ytcaption_assets.webserver.server", workspace, str(page)),
+            lambda _: http_answers(WEBSERVER_HOST, page, "/healthz"),
             after=("code",),
             is_needed=False,
         ),
@@ -91,7 +88,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
                 # First on the import path; the default is the current folder.
                 *("--app-dir", str(socket.parent)),
                 *("--timeout-graceful-shutdown", "2", "--no-server-header"),
-                *("--http", "api.http.uvicorn_protocol:BoundedHeads"),
+                *("--http", "resources.http_server.uvicorn_protocol:BoundedHttp"),
                 # api.http.client_address decides which proxies' X-Forwarded-For is trusted.
                 "--no-proxy-headers",
             ),

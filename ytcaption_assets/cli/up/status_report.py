@@ -186,7 +186,7 @@ def _processes(
         "daemon": lambda: postgres_runs and _daemon_beats(settings),
         "webserver": lambda: (
             state.webserver_port is not None
-            and http_answers("127.0.0.1", state.webserver_port, "/server_info")
+            and http_answers("127.0.0.1", state.webserver_port, "/healthz")
         ),
         "api": lambda: http_answers(state.api_host, state.api_port, "/healthz"),
         "notifier": lambda: touched_within(

@@ -178,6 +178,16 @@ def test_all_processes_answer_and_status_reports_it(up: Up):
     assert result.returncode == 0
 
 
+def test_dagsters_page_is_guarded(up: Up):
+    """By GET nothing is executed, and a name that leads to this machine is not answered."""
+    port = up.state.webserver_port
+    mutation = "mutation%20%7BsetNuxSeen%7D"
+    assert get("127.0.0.1", port, f"/graphql?query={mutation}") == 405
+    for path in ("/", "/server_info", "/healthz"):
+        assert get("127.0.0.1", port, path) == 200
+        assert get("127.0.0.1", port, path, {"Host": "evil.example"}) == 421
+
+
 def test_nothing_listens_beyond_this_machine(up: Up):
     """Neither page requires authentication (rules 21 and 47)."""
     listening = [
