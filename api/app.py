@@ -75,6 +75,7 @@ from ytcaption.settings.settings import (
     Settings,
     load_settings,
 )
+from ytcaption.settings.settings_file import file_in_force
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load_settings()
             configure_logging(settings.operation.log_format)  # before uvicorn logs its first lines
+            logger.info(file_in_force())
             return create_app(settings)
         except SetupError as error:
             raise SystemExit(f"ytcaption: {error.message}") from None

@@ -134,6 +134,11 @@ def run_select(request: dict) -> tuple[dict, bytes]:
     connection.execute(f"set allowed_paths = [{paths}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set TimeZone = 'UTC'")
+    titles = pa.table(request["titles"], pa.schema([("media_id", "string"), ("title", "string")]))
+    connection.register("titles", titles)
+    connection.execute("create schema given")
+    connection.execute("create table given.title as select * from titles")
+    connection.unregister("titles")
     for view in request["views"]:
         connection.execute(view)
     optimizers = ",".join(request["optimizers_off"])

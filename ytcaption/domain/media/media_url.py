@@ -62,6 +62,11 @@ def without_counters(url: WebUrl) -> WebUrl:
         url = inner
 
 
+def unsigned(url: str) -> str:
+    """Return a stored URL without the parameters that sign it and make it expire."""
+    return str(without_signature(parse_url(url)))
+
+
 def without_signature(url: WebUrl) -> WebUrl:
     """Return the URL without the parameters that sign it and make it expire."""
     kept = [

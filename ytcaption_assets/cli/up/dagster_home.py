@@ -18,10 +18,11 @@ from resources.orchestration.pauses import pool_slots
 from resources.postgres.urls import database_urls, libpq_url
 from resources.processes.runtime_directory import runtime_directory
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption.settings.secret_variables import STORAGE_URL_VARIABLE
 from ytcaption.settings.settings import Settings
+from ytcaption.settings.settings_file import VARIABLE, settings_file
 
 LOCATION_NAME = "ytcaption"
-STORAGE_URL_VARIABLE = "YTCAPTION_DAGSTER_STORAGE_URL"
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -74,12 +75,15 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """Return the whole environment of a daemon, webserver, code server, API or worker.
+    """Return the environment of which each process gets a part, without the secrets that it does
+    not need (`Program.secrets`).
 
     It contains the settings, so that options of the command line reach every process.
     """
+    file = {VARIABLE: str(settings_file())} if os.environ.get(VARIABLE, "").strip() else {}
     return {
         **os.environ,
+        **file,
         **_settings_environment(settings),
         "DAGSTER_HOME": str(dagster_home(settings)),
         STORAGE_URL_VARIABLE: database_urls(settings).dagster_storage,

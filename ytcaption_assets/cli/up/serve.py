@@ -21,6 +21,7 @@ from resources.processes.runtime_directory import make_runtime_directory
 from resources.sites.resolve import check_sites
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.settings.settings import Settings
+from ytcaption.settings.settings_file import file_in_force
 from ytcaption_assets.cli.up.dagster_home import (
     code_server_socket,
     dagster_environment,
@@ -59,6 +60,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
             output.write("up", f"ended {count} processes left by an earlier `ytcaption up`")
         settings = with_log_format(_with_ports(settings, webserver=webserver), console)
         output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
+        output.write("up", file_in_force())
         make_runtime_directory(settings.home)
         prepare_dagster_home(settings)
         with running_postgres(settings):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ytcaption.domain.errors import YtcaptionError
+from ytcaption.settings.secret_variables import only_secrets
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
@@ -35,6 +36,7 @@ class Program:
             the others continue, and it is restarted for as long as it takes.
         ends_group: kill the processes that it has started when it ends, because they would occupy
             its port.
+        secrets: names of the variables of `SECRETS` that its environment holds.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Program:
     has_work: Callable[[int], bool] = lambda pid: True
     ends_group: bool = False
     is_needed: bool = True
+    secrets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class Supervisor:
 
         Args:
             programs: in the order to start; they are stopped in the reverse order.
-            environment: complete environment of every process.
+            environment: of which each process gets all but the secrets that it does not need.
             output: receives their lines, and our own as `up`.
             on_change: called after each start and death.
             on_ready: called once when all are ready, with the seconds that it took.
@@ -181,7 +184,7 @@ class Supervisor:
         child.started_at = time.time()
         child.process = subprocess.Popen(
             [*launcher, *child.program.arguments],
-            env=self._environment,
+            env=only_secrets(self._environment, child.program.secrets),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
