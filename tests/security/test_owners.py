@@ -42,7 +42,9 @@ EPISODE = "https://podcast.example.org/episodes/7.mp3"
 MARK = "annas-secret"
 """Part of every text that came with a request of Anna."""
 
-VIEW_ARGUMENTS = {"terms": "country", "term": "country"}
+TEXTS = {"title", "url"}
+"""Columns of views that hold what a request may have come with; each view is a process."""
+
 WORD = "country"
 AUDIO_KINDS = {"site": "Published by the site", "direct": "talk", "upload": None}
 
@@ -185,7 +187,9 @@ def reads(library: Library, ids: list[str]) -> Iterator[tuple[str, str, dict[str
     """Yield each GET operation of the OpenAPI document with its name, path and parameters, once for
     each of the ids where it takes one."""
     document = library.client.get("/openapi.json").json()
-    views = [view["name"] for view in library.get("admin", "/api/v1/analytics").json()["views"]]
+    listed = library.get("admin", "/api/v1/analytics").json()["views"]
+    views = [view["name"] for view in listed if TEXTS & {each["name"] for each in view["columns"]}]
+    assert "library" in views
     values: dict[str, Callable[[], list[str]]] = {
         f"{PATH}/{{id}}": lambda: ids,
         "/api/v1/media/{media_id}": lambda: [id.rpartition(".")[0] for id in ids],
@@ -204,15 +208,17 @@ def reads(library: Library, ids: list[str]) -> Iterator[tuple[str, str, dict[str
         sets = [needed]
         if "format" in names and "words" in names:
             sets = [{"format": name} for name in ("json", "srt", "vtt", "txt", "tsv", "ass", "md")]
+        if operation["operationId"] == "readView":
+            sets = [{}]
         if operation["operationId"] == "listTranscriptions":
             sets += [{"q": MARK}, {"q": "talk"}]
-        if operation["operationId"] == "readView":
-            sets = [{}, *({name: value} for name, value in VIEW_ARGUMENTS.items())]
         prefix = next((prefix for prefix in values if path.startswith(prefix)), None)
         assert prefix is not None or "{" not in path, f"this test has no values for {path}"
         for value in values[prefix]() if prefix else [""]:
             filled = path if prefix is None else prefix.partition("{")[0] + value
             filled += path[len(prefix) :] if prefix else ""
+            if value == "first_mentions":
+                sets = [{"term": WORD}]
             for parameters in sets:
                 yield operation["operationId"], filled, parameters
 
@@ -233,9 +239,11 @@ def test_no_read_shows_what_came_with_anothers_request(library: Library):
         assert theirs.status_code < 500, (path, theirs.text)
         sent = everything(theirs).replace(str(parameters), "")
         assert MARK not in sent, (operation, path, parameters, sent)
+        if operation in shown_to_anna or (operation == "readView" and "library" not in path):
+            continue
         if MARK in everything(library.get("anna", path, **parameters)):
             shown_to_anna.add(operation)
-    assert shown_to_anna >= {
+    expected = {
         "getTranscription",
         "listTranscriptions",
         "getTranscriptionResult",
@@ -249,6 +257,7 @@ def test_no_read_shows_what_came_with_anothers_request(library: Library):
         "getWebhook",
         "listWebhooks",
     }
+    assert expected - shown_to_anna == set()
 
 
 def test_bert_sees_his_own_titles_and_links(library: Library):
