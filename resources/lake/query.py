@@ -174,7 +174,7 @@ class _Child:
         self._request = {
             "sql": sql,
             "paths": self._paths,
-            "titles": {"media_id": list(titles), "title": list(titles.values())},
+            "titles": dict(titles),
             "views": [*view_statements(files), LIBRARY],
             "rows": limit,
             "bytes": MAX_RESULT_BYTES,

@@ -59,7 +59,7 @@ def _note_erased(connection: Connection[DictRow], id: str, owners: Sequence[str]
     """Note that it was erased for these owners, who are answered so from then on."""
     connection.execute(
         f"insert into ytcaption.erased_for (id_owner_sha256) "  # noqa: S608
-        f"select {erased_for('%(id)s::text', 'owner')} from unnest(%(owners)s::text[]) as owner "
+        f"select {erased_for('%(id)s', 'owner')} from unnest(%(owners)s::text[]) as owner "
         "order by 1 on conflict do nothing",
         {"id": id, "owners": list(owners)},
     )

@@ -28,7 +28,7 @@ def is_erased(id: LiteralString) -> LiteralString:
 
 def erased_for(id: LiteralString, owner: LiteralString) -> LiteralString:
     """Return SQL: the key of `ytcaption.erased_for` for an id and an owner."""
-    return f"encode(sha256(convert_to({id} || ' ' || {owner}, 'UTF8')), 'hex')"
+    return f"encode(sha256(convert_to({id}::text || ' ' || {owner}::text, 'UTF8')), 'hex')"
 
 
 def is_erased_for(id: LiteralString) -> LiteralString:

@@ -49,7 +49,7 @@ with requested as materialized (
     where id_sha256 = encode(sha256(convert_to(requested.id, 'UTF8')), 'hex')
 ), revived_for_owner as (
     delete from ytcaption.erased_for using requested
-    where id_owner_sha256 = {erased_for("requested.id", "%(owner)s::text")}
+    where id_owner_sha256 = {erased_for("requested.id", "%(owner)s")}
 ), created as (
     insert into ytcaption.transcription
         (id, media_id, options, priority, source_site, owner, traceparent)

@@ -63,8 +63,12 @@ def without_counters(url: WebUrl) -> WebUrl:
 
 
 def unsigned(url: str) -> str:
-    """Return a stored URL without the parameters that sign it and make it expire."""
-    return str(without_signature(parse_url(url)))
+    """Return a stored URL without the parameters that sign it and make it expire; without any where
+    it cannot be parsed."""
+    try:
+        return str(without_signature(parse_url(url)))
+    except InvalidUrl:
+        return url.partition("?")[0]
 
 
 def without_signature(url: WebUrl) -> WebUrl:
