@@ -221,7 +221,7 @@ def _folder(name: str) -> Path:
 
 
 def _check_revision(name: str, revision: str) -> None:
-    """Check the hash of a model's files, whoever supplied them. A folder is the operator's own.
+    """Check the hash of a model's files, from any source. A folder is the operator's own.
 
     Raises:
         ModelCorrupt: they are not the expected ones.

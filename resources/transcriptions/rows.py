@@ -271,7 +271,7 @@ def media_row(row: Mapping[str, Any]) -> MediaRow:
         audio = StoredAudio(**{name: row[f"audio_{name}"] for name in _AUDIO_COLUMNS})
     info, url = MediaInfo.from_dict(row["info"]), row["url"]
     if row["kind"] == "upload":
-        # Earlier versions stored a file's name here, which belongs to whoever uploaded it.
+        # Earlier versions stored a file's name here, which belongs to the uploader.
         info = replace(info, title=None)
     if row["kind"] == "direct":
         url = row["given_url"] or (url and unsigned(url))

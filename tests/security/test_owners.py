@@ -334,7 +334,7 @@ def code_of(response: httpx.Response) -> str:
 
 
 def test_an_erasure_looks_the_same_whatever_others_do(library: Library):
-    """410 to whoever erased it, also while others keep it, and when they request it again."""
+    """410 to the owner who erased it, also while others keep it, and when they request it again."""
     shared, [annas] = library.shared[2], library.annas
 
     def status(name: Name, id: str) -> int:

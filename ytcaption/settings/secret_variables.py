@@ -1,7 +1,7 @@
 """The environment variables that hold secrets, and environments without them.
 
-A process's environment can be read by whatever runs as the same user, and by whoever gets hold of
-the process, so each process gets only the secrets that it needs.
+A process's environment can be read by any process of the same user, and by an attacker in the
+process itself, so each process gets only the secrets that it needs.
 """
 
 from collections.abc import Collection, Mapping

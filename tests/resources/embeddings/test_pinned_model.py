@@ -19,12 +19,12 @@ class Hub:
     """The hub: a folder for each repository and commit, and what was asked of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.asked = folder, []
+        self.folder, self.requests = folder, []
         (folder / "config.json").write_text("{}")
 
     def snapshot_download(self, repository: str, *, revision: str, **_: object) -> str:
         """Return the folder, as huggingface_hub does."""
-        self.asked.append((repository, revision))
+        self.requests.append((repository, revision))
         return str(self.folder)
 
 
@@ -45,7 +45,7 @@ def test_a_name_without_a_commit_is_refused(hub: Hub):
     for name in ("all-mpnet-base-v2", "someone/a-model", "someone/a-model@main", f"{NAME}:abc"):
         with pytest.raises(ModelUnavailable, match="named with its commit and the hash"):
             Embedder(name).encode(())
-    assert not hub.asked
+    assert not hub.requests
 
 
 def test_a_commit_without_a_hash_says_the_hash(hub: Hub):
@@ -54,7 +54,7 @@ def test_a_commit_without_a_hash_says_the_hash(hub: Hub):
         Embedder(NAME).encode(())
     pinned = error.value.message.rpartition("YTCAPTION_EMBEDDING_MODEL=")[2]
     assert Embedder(pinned).model.name == pinned
-    assert set(hub.asked) == {("someone/a-model", COMMIT)}
+    assert set(hub.requests) == {("someone/a-model", COMMIT)}
     (hub.folder / "tokenizer.json").write_text("another one")
     with pytest.raises(ModelCorrupt, match="differ from the expected ones"):
         Embedder(pinned).encode(())
@@ -67,10 +67,10 @@ def test_the_default_model_is_pinned_wherever_it_comes_from(
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelCorrupt, match="differ from the expected ones"):
         Embedder(DEFAULT_MODEL).encode(())
-    assert hub.asked == [("sentence-transformers/all-MiniLM-L6-v2", COMMIT)]
+    assert hub.requests == [("sentence-transformers/all-MiniLM-L6-v2", COMMIT)]
 
 
 def test_a_folder_is_the_operators_own(hub: Hub):
     """It is loaded as it is, and known by the hash of its files."""
     model = Embedder(str(hub.folder)).model
-    assert len(model.revision) == 64 and not hub.asked
+    assert len(model.revision) == 64 and not hub.requests

@@ -45,7 +45,7 @@ def test_a_file_of_the_current_folder_is_not_read(home: Path):
 
 
 def test_the_home_has_a_file(home: Path):
-    """It is read anew when it has changed; the environment comes before it."""
+    """It is read again when it has changed; the environment comes before it."""
     for number in (3, 4):
         (home / ".env").write_text(f"YTCAPTION_BEAM_SIZE={number}\n")
         assert beam_size() == number
