@@ -168,6 +168,14 @@ def _run_launcher(settings: Settings) -> dict[str, object]:
     }
 
 
+def _is_folder(name: str, value: object) -> bool:
+    """Return whether a setting that may name something else names a folder."""
+    text = str(value)
+    if name == "object_store_url":
+        return bool(text) and "://" not in text
+    return name == "embedding_model" and os.sep in text and Path(text).expanduser().is_dir()
+
+
 def _settings_environment(settings: Settings) -> dict[str, str]:
     environment = {}
     for name in sorted(settings.set_names() | {"home"}):
@@ -178,6 +186,9 @@ def _settings_environment(settings: Settings) -> dict[str, str]:
             value = value.get_secret_value()
         elif isinstance(value, tuple):
             value = ",".join(value)
+        elif isinstance(value, Path) or _is_folder(name, value):
+            # The processes have another working folder.
+            value = Path(value).expanduser().absolute()
         environment[f"YTCAPTION_{name.upper()}"] = str(value)
     return environment
 

@@ -107,6 +107,7 @@ class Supervisor:
         *,
         environment: Mapping[str, str],
         output: ProcessOutput,
+        directory: Path | None = None,
         on_change: Callable[[Sequence[Child]], None] = lambda children: None,
         on_ready: Callable[[float], None] = lambda seconds: None,
         watch: Callable[[], None] = lambda: None,
@@ -118,6 +119,7 @@ class Supervisor:
             programs: in the order to start; they are stopped in the reverse order.
             environment: of which each process gets all but the secrets that it does not need.
             output: receives their lines, and our own as `up`.
+            directory: working folder of every process; by default this process's.
             on_change: called after each start and death.
             on_ready: called once when all are ready, with the seconds that it took.
             watch: called every 5 s.
@@ -126,6 +128,7 @@ class Supervisor:
         self._children = [Child(program) for program in programs]
         self._environment = dict(environment)
         self._output = output
+        self._directory = directory
         self._on_change = on_change
         self._on_ready = on_ready
         self._watch = watch
@@ -184,6 +187,7 @@ class Supervisor:
         child.started_at = time.time()
         child.process = subprocess.Popen(
             [*launcher, *child.program.arguments],
+            cwd=self._directory,
             env=only_secrets(self._environment, child.program.secrets),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

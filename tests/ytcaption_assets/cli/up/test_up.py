@@ -146,6 +146,7 @@ def installation() -> Iterator[Up]:
     directory = root / "elsewhere"
     (directory / "api").mkdir(parents=True)
     (directory / "api" / "__init__.py").write_text("raise ImportError('not ours')")
+    (directory / ".env").write_text("YTCAPTION_SITES=any\nYTCAPTION_API_HOST=0.0.0.0\n")
     installation = Up(root / "home", directory, **SECRETS)
     try:
         yield installation
@@ -225,17 +226,32 @@ def test_each_process_has_the_secrets_that_it_needs(up: Up):
         *psutil.Process(postgres).children(),
         psutil.Process(postgres),
     ]:
-        line = [process.pid, *(parent.pid for parent in process.parents())]
-        name = next(names[pid] for pid in line if pid in names)
         try:
+            line = [process.pid, *(parent.pid for parent in process.parents())]
             environ = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-        except OSError:
+        except (OSError, psutil.Error):
             continue  # it has ended
+        name = next(names[pid] for pid in line if pid in names)
         held = {entry.partition(b"=")[0].decode() for entry in environ} & set(NEEDED_BY)
         assert held == {each for each, names in NEEDED_BY.items() if name in names}, name
         checked.add(name)
     assert checked >= set(names.values()) - {"up"}
-    assert any("settings: the environment; there is no" in line for line in up.lines)
+
+
+@pytest.mark.long
+def test_no_process_reads_a_file_of_the_current_folder(up: Up):
+    """Neither for our settings nor for Dagster, which would take every variable in it."""
+    said = "\n".join(up.lines)
+    assert "Loaded environment variables from .env file" not in said
+    assert f"settings: the environment; there is no {up.home}/.env." in said
+    assert f"{up.directory}/.env is not read, since the current folder may be anybody's" in said
+    assert up.state.api_host == "127.0.0.1"
+    folders = {
+        process.name: Path(f"/proc/{process.pid}/cwd").readlink()
+        for process in up.state.processes
+        if process.name != "up"
+    }
+    assert up.directory not in folders.values(), folders
 
 
 @pytest.mark.long
