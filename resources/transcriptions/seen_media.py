@@ -8,7 +8,7 @@ See docs/adr/security-rules.md#rule-52.
 
 from typing import LiteralString
 
-_COLUMNS: tuple[LiteralString, ...] = (
+_COLUMNS = (
     "id", "kind", "url", "extractor", "info", "audio_key", "audio_sha256", "audio_size_bytes",
     "audio_duration_s", "audio_codec", "audio_container", "audio_sample_rate_hz", "audio_channels",
     "created_at", "updated_at",
@@ -57,12 +57,10 @@ def media_columns(
         media, owner: as `given`.
         prefix: begins each name in the result.
     """
-    columns: list[LiteralString] = [f"{media}.{name} as {prefix}{name}" for name in _COLUMNS]
+    columns: LiteralString = ", ".join([f"{media}.{name} as {prefix}{name}" for name in _COLUMNS])
     # Most media are of sites that state a title: nothing is looked up for them.
-    columns += [
-        f"case when {media}.kind <> 'site' or {media}.info ->> 'title' is null "
-        f"then {given('title', media, owner)} end as {prefix}given_title",
-        f"case when {media}.kind = 'direct' then {given('url', media, owner)} end "
-        f"as {prefix}given_url",
-    ]
-    return ", ".join(columns)
+    return f"""{columns},
+        case when {media}.kind <> 'site' or {media}.info ->> 'title' is null
+            then {given("title", media, owner)} end as {prefix}given_title,
+        case when {media}.kind = 'direct'
+            then {given("url", media, owner)} end as {prefix}given_url"""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg import Connection, sql
+from psycopg.rows import DictRow, dict_row
 
 from resources.postgres.migrate import migrations
 from resources.postgres.urls import with_database
@@ -33,14 +33,16 @@ values (%s, 'bulk', false, %s) returning title, url
 
 
 @pytest.fixture
-def connection(database_server: DatabaseServer) -> Iterator[psycopg.Connection]:
+def connection(database_server: DatabaseServer) -> Iterator[Connection[DictRow]]:
     """A database of the version before, with requests of two owners, migrated."""
     name = "before_0019"
     with psycopg.connect(database_server.superuser_url, autocommit=True) as admin:
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         try:
             url = with_database(database_server.superuser_url, name)
-            with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+            with Connection[DictRow].connect(
+                url, autocommit=True, row_factory=dict_row
+            ) as connection:
                 connection.execute("create schema ytcaption")
                 for migration in migrations():
                     if migration.name == "0019_request_source.sql":
@@ -57,7 +59,7 @@ def connection(database_server: DatabaseServer) -> Iterator[psycopg.Connection]:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def test_what_was_of_the_media_is_given_to_its_owner(connection: psycopg.Connection):
+def test_what_was_of_the_media_is_given_to_its_owner(connection: Connection[DictRow]):
     """A title to who requested the media first, a link to who requested it last."""
     rows = connection.execute(
         "select transcription_id, owner, title, url from ytcaption.request order by id"
@@ -82,12 +84,13 @@ def test_what_was_of_the_media_is_given_to_its_owner(connection: psycopg.Connect
     ]
 
 
-def test_the_version_before_goes_on_working(connection: psycopg.Connection):
+def test_the_version_before_goes_on_working(connection: Connection[DictRow]):
     """What it requests inherits its owner's title and link; a media that it creates gives its title
     to the request that came with it, and to no later one."""
 
     def request(id: str, owner: str) -> tuple[str | None, str | None]:
         row = connection.execute(OLD_REQUEST, (id, owner)).fetchone()
+        assert row is not None
         return row["title"], row["url"]
 
     assert request("up.2", "anna") == ("annas file", None)
