@@ -8,12 +8,14 @@ Needs only matplotlib. The rest of that page is not changed.
 import argparse
 import json
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.peer_arms import ARMS, REFERENCE
 
 BEGIN, END = "<!-- peers: begin, made by benchmarks.peer_report -->", "<!-- peers: end -->"
 MEBI = 1024**2
+_NOT_RUN = {"reason": "not run"}
 _NAMES = {"short": "under 6 s", "10min": "10 minutes", "1h": "1 hour"}
 
 
@@ -67,74 +69,96 @@ def _item(text: str) -> str:
 
 
 def _overview(rows: list[dict]) -> list[str]:
-    """Return speed against the reference and WER, a row per engine, a column per set."""
-    names = list(dict.fromkeys(row["set"] for row in rows))
-    lines = [
-        f"Speed as a multiple of {ARMS[REFERENCE].title}'s, and word error rate (for `silence`:",
-        "words that nobody said):",
+    """Return speed against the reference and WER: a row per engine, a column per set."""
+    return [
+        f"Speed as a multiple of {ARMS[REFERENCE].title}'s:",
         "",
-        "| engine | " + " | ".join(_NAMES.get(name, name) for name in names) + " |",
-        "| --- |" + " --- |" * len(names),
+        *_by_set(rows, _ratio),
+        "",
+        "Word error rate (for `silence`: words that nobody said):",
+        "",
+        *_by_set(rows, _errors),
+        "",
     ]
-    for engine in dict.fromkeys(row["engine"] for row in rows):
-        cells = [
-            _brief(row)
-            for name in names
-            for row in rows
-            if (row["set"], row["engine"]) == (name, engine)
-        ]
-        lines.append(f"| {_title(engine)} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
 
 
-def _brief(row: dict) -> str:
+def _by_set(rows: list[dict], cell: Callable[[dict], str]) -> list[str]:
+    names = list(dict.fromkeys(row["set"] for row in rows))
+    found = {(row["engine"], row["set"]): row for row in rows}
+    engines = dict.fromkeys(row["engine"] for row in rows)
+    return [
+        "| engine | " + " | ".join(_NAMES.get(name, name) for name in names) + " |",
+        "| --- |" + " ---: |" * len(names),
+        *(
+            f"| {_title(engine)} | "
+            + " | ".join(cell(found.get((engine, name), _NOT_RUN)) for name in names)
+            + " |"
+            for engine in engines
+        ),
+    ]
+
+
+def _ratio(row: dict) -> str:
+    return "–" if "reason" in row else _times(row["ratio"])
+
+
+def _errors(row: dict) -> str:
     if "reason" in row:
         return "–"
-    errors = f"{row['insertions']} words" if row["wer"] is None else f"{row['wer']:.1%}"
-    return errors if row["ratio"] is None else f"{row['ratio']:.2f}x, {errors}"
+    return f"{row['insertions']} words" if row["wer"] is None else f"{row['wer']:.1%}"
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}x"
 
 
 def _table(name: str, description: str, rows: list[dict]) -> list[str]:
-    has_languages = any(len(row.get("by_language", {})) > 1 for row in rows)
-    columns = ["engine", "times real time", "RTF", "ratio", "WER", "lost", "invented"]
-    columns += ["peak memory", "CPU s", "CPU ratio", "load s"]
-    if has_languages:
-        columns.append("WER by language")
+    columns = ["engine", "speed", "RTF", "ratio", "WER", "lost", "invented"]
+    columns += ["peak MiB", "CPU s", "CPU ratio", "load s"]
+    measured = [row for row in rows if "reason" not in row]
     lines = [
         f"**{_NAMES.get(name, name)}**: {description}, {rows[0]['audio_s']:.0f} s.",
         "",
         "| " + " | ".join(columns) + " |",
-        "| --- |" + " ---: |" * (len(columns) - 1 - has_languages) + " --- |" * has_languages,
+        "| --- |" + " ---: |" * (len(columns) - 1),
+        *("| " + " | ".join(_cells(row)) + " |" for row in measured),
     ]
-    for row in rows:
-        if "reason" not in row:
-            cells = _cells(row) + ([_languages(row)] if has_languages else [])
-            lines.append("| " + " | ".join(cells) + " |")
-    notes = [f"- {_title(row['engine'])}: {row['reason']}" for row in rows if "reason" in row]
-    return [*lines, "", *notes, *([""] if notes else [])]
+    notes = [_item(f"{_title(row['engine'])}: {row['reason']}") for row in rows if "reason" in row]
+    return [*lines, "", *notes, *([""] if notes else []), *_languages(measured)]
 
 
 def _cells(row: dict) -> list[str]:
-    def times(value: float | None) -> str:
-        return "–" if value is None else f"{value:.2f}x"
-
     return [
         _title(row["engine"]),
         f"{row['times_real_time']:.1f}",
         f"{row['rtf']:.3f}",
-        times(row["ratio"]),
+        _times(row["ratio"]),
         "–" if row["wer"] is None else f"{row['wer']:.1%}",
         str(row["deletions"]),
         str(row["insertions"]),
-        f"{row['peak_bytes'] / MEBI:.0f} MiB",
+        f"{row['peak_bytes'] / MEBI:.0f}",
         f"{row['cpu_s']:.1f}",
-        times(row["cpu_ratio"]),
+        _times(row["cpu_ratio"]),
         f"{row['load_s']:.1f}",
     ]
 
 
-def _languages(row: dict) -> str:
-    return ", ".join(f"{code} {rate:.1%}" for code, rate in row["by_language"].items())
+def _languages(rows: list[dict]) -> list[str]:
+    """Return a table of WER by language; nothing for sets of one language."""
+    codes = sorted({code for row in rows for code in row["by_language"]})
+    if len(codes) < 2:
+        return []
+    return [
+        "| WER by language | " + " | ".join(codes) + " |",
+        "| --- |" + " ---: |" * len(codes),
+        *(
+            f"| {_title(row['engine'])} | "
+            + " | ".join(f"{row['by_language'][code]:.1%}" for code in codes)
+            + " |"
+            for row in rows
+        ),
+        "",
+    ]
 
 
 def _title(engine: str) -> str:

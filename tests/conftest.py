@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -29,6 +30,9 @@ from tests.support.servers.postgres_servers import (
 )
 from tests.support.servers.youtube_host import youtube, youtube_certificate  # noqa: F401 - fixtures
 from ytcaption.settings.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 # In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process
 # that a test starts would inherit that.
@@ -124,6 +128,15 @@ def run_store(settings: Settings) -> RunStore:
 def object_store(settings: Settings) -> ObjectStore:
     """An empty folder."""
     return ObjectStore.from_settings(settings)
+
+
+@pytest.fixture
+def instance() -> Iterator["dg.DagsterInstance"]:
+    """Dagster's storage in memory: each SQLite file takes a second of migrations."""
+    import dagster as dg
+
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

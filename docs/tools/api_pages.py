@@ -171,14 +171,19 @@ def _facts(schema: dict[str, Any], *, required: bool) -> list[str]:
     facts = ["required"] if required and "default" not in schema else []
     low, high = merged.get("minimum"), merged.get("maximum")
     if low is not None and high is not None:
-        facts.append(f"{low:,} to {high:,}")
+        facts.append(f"{_number(low)} to {_number(high)}")
     elif low is not None:
-        facts.append(f"at least {low:,}")
+        facts.append(f"at least {_number(low)}")
     if "maxLength" in merged:
         facts.append(f"at most {merged['maxLength']:,} characters")
     if "maxItems" in merged:
         facts.append(f"at most {merged['maxItems']:,}")
-    if schema.get("default") not in (None, [], {}):
+    if schema.get("default") not in (None, "", [], {}):
         value = schema["default"]
         facts.append(f"default `{str(value).lower() if isinstance(value, bool) else value}`")
     return facts
+
+
+def _number(bound: float) -> str:
+    """Return it without the `.0` that a bound has where the field may be null."""
+    return f"{int(bound) if bound == int(bound) else bound:,}"

@@ -90,7 +90,7 @@ def _type(each: Any) -> str:
 def _default(each: Any) -> str:
     if isinstance(each.show_default, str):
         return f"default: {each.show_default}"
-    if each.show_default is False or each.required or each.default in (None, False, (), []):
+    if each.show_default is False or each.required or each.default in (None, False, "", (), []):
         return ""
     value = each.default.value if isinstance(each.default, Enum) else each.default
     return f"default: `{each.opts[0] if each.is_flag else value}`"

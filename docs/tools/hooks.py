@@ -15,6 +15,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.utils import get_relative_url
 
 SCRIPT = "assets/javascripts/mermaid.min.js"
+SETTINGS = "assets/diagrams.js"
 SHA256 = "74d7c46dabca328c2294733910a8aa1ed0c37451776e8d5295da38a2b758fb9b"
 """Of `dist/mermaid.min.js` in the npm package mermaid 11.16.0."""
 
@@ -32,8 +33,10 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
     del config
     if 'class="mermaid"' not in output:
         return output
-    source = get_relative_url(SCRIPT, page.url)
-    return output.replace("</head>", f'<script src="{source}"></script></head>', 1)
+    scripts = "".join(
+        f'<script src="{get_relative_url(path, page.url)}"></script>' for path in (SCRIPT, SETTINGS)
+    )
+    return output.replace("</head>", f"{scripts}</head>", 1)
 
 
 def on_post_build(config: Any) -> None:

@@ -5,6 +5,9 @@ import textwrap
 
 WIDTH = 100
 _LIST = re.compile(r"\s*([-*+]|\d+[.)])\s")
+_MARKER = re.compile(r" (?=([-*+#|>]|\d+[.)]|```\S*)(\s|$))")
+_GLUE = "\ue000"
+"""Stands for a space at which a line must not be broken."""
 
 
 def safe(text: str) -> str:
@@ -14,15 +17,19 @@ def safe(text: str) -> str:
 
 
 def filled(text: str, first: str = "", rest: str = "") -> str:
-    """Return one paragraph wrapped at `WIDTH`, with these prefixes of the first and later lines."""
+    """Return one paragraph wrapped at `WIDTH`, with these prefixes of the first and later lines.
+
+    No later line begins with what Markdown takes for an item, a heading or a table: the "503." of a
+    sentence would begin a list.
+    """
     return textwrap.fill(
-        safe(" ".join(text.split())),
+        _MARKER.sub(_GLUE, safe(" ".join(text.split()))),
         WIDTH,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ).replace(_GLUE, " ")
 
 
 def item(text: str, level: int = 0) -> str:

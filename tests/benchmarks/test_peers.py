@@ -103,9 +103,22 @@ def test_the_page_lists_results_and_reasons() -> None:
     assert "Some CPU (AVX2), 2 cores, 24 GiB" in page
     assert "    python -m benchmarks.peers --models base" in page
     assert "faster-whisper 1.2.1" in page
-    assert "| **ytcaption batched** | 6.50x, 4.3% | 6.50x, 2 words |" in page
-    assert "| openai-whisper | – | – |" in page
+    assert "| **ytcaption batched** | 6.50x | 6.50x |" in page
+    assert "| **ytcaption batched** | 4.3% | 2 words |" in page
+    assert page.count("| openai-whisper | – | – |") == 2
+    assert "WER by language" not in page
     assert "- openai-whisper: not installed" in page
+
+
+def test_a_set_of_several_languages_has_a_table_of_them() -> None:
+    """It has a row per engine that was measured and a column per language."""
+    run = _run()
+    run["rows"][0]["by_language"] = {"fr": 0.298, "de": 0.149}
+
+    page = section(run, SETS)
+
+    assert "| WER by language | de | fr |" in page
+    assert "| **ytcaption batched** | 14.9% | 29.8% |" in page
 
 
 def test_the_rest_of_a_page_is_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.api.conftest import client, keys, server_url, start, world  # noqa: F401
 from tests.security.names import Names
 from tests.support.servers.media_server import MediaServer
-from tests.ytcaption_assets.assets.conftest import environment, graph, instance  # noqa: F401
+from tests.ytcaption_assets.assets.conftest import environment, graph  # noqa: F401
 
 INSIDE = "127.0.0.2"
 """An address that no test allows: what listens there is not to be reached."""

@@ -1,7 +1,6 @@
 """Due channels get partitions and runs; late and lost ones are reported."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import cast
@@ -33,11 +32,10 @@ from ytcaption_assets.definitions import build_definitions
 PARTITIONS = cast(str, channel_partitions.name)
 
 
-@pytest.fixture
-def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+@pytest.fixture(autouse=True)
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick that finds nothing to do ends soon."""
     monkeypatch.setattr(due_runs, "WAIT_S", 0.2)
-    with dg.instance_for_test() as found:
-        yield found
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Waiting transcripts are embedded in few runs, after all other work."""
 
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import dagster as dg
@@ -38,7 +37,7 @@ class Toy(ToyEmbedder):
         return model, vectors
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def toy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """The model of the settings, for the sensor and its runs; completed transcripts count as
     settled."""
@@ -47,12 +46,6 @@ def toy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Toy:
     toy = Toy(TOPICS)
     monkeypatch.setattr(module, "warm_embedder_of", lambda settings: toy)
     return toy
-
-
-@pytest.fixture
-def instance(toy: Toy) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as found:
-        yield found
 
 
 @pytest.fixture

@@ -41,12 +41,6 @@ HANGS = "import ctypes; print(1, flush=True); ctypes.PyDLL(None).sleep(600)"
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as found:
-        yield found
-
-
-@pytest.fixture
 def hung() -> Iterator[subprocess.Popen[bytes]]:
     """A run's process that ignores everything."""
     process = subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE)

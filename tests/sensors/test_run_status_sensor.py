@@ -1,7 +1,5 @@
 """Run outcomes that the assets could not record."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 import pytest
 
@@ -17,12 +15,6 @@ from sensors.run_status_sensor import (
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption_assets.definitions import build_definitions
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as found:
-        yield found
 
 
 @pytest.fixture

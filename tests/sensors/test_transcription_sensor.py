@@ -1,7 +1,6 @@
 """Queued transcriptions get partitions and runs; lost runs are settled."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -24,11 +23,10 @@ from ytcaption_assets.definitions import build_definitions
 OPTIONS = TranscriptionOptions(model="base")
 
 
-@pytest.fixture
-def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+@pytest.fixture(autouse=True)
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick that finds nothing to do ends soon."""
     monkeypatch.setattr(due_runs, "WAIT_S", 0.2)
-    with dg.instance_for_test() as found:
-        yield found
 
 
 def submit(store: RequestStore, name: str, **more) -> str:

@@ -39,7 +39,8 @@ class Channel(Model):
         items: number by state: `new`, `queued`, `filtered`, `waiting`, `refused`, `missing`,
             `erased`; `changed`; and `gone`, the old name of `missing`.
         transcriptions: number by status.
-        schedule, filters: as they were requested.
+        schedule: as it was requested.
+        filters: as they were requested.
         max_items: most new items per poll of the schedule.
     """
 

@@ -60,10 +60,8 @@ class Client:
         channels: subscriptions.
 
     Requests that are safe to repeat are repeated after lost connections and after 429 and 503, for
-    a minute at most. Every method raises
-
-        ApiError: the server refused, with its stable code and a detail for people.
-        ServerUnreachable: there was no response.
+    a minute at most. Every method raises `ApiError` where the server refuses, with its stable code
+    and a detail for people, and `ServerUnreachable` where there is no response.
     """
 
     def __init__(

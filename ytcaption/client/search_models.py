@@ -19,7 +19,8 @@ class Hit(SpokenSegment):
 
     Attributes:
         marks: matches in `text`: the first character and the one after the last.
-        before, after: the adjacent segments.
+        before: the segment before it.
+        after: the segment after it.
         page_url: the server's page at that second; a path.
         media_url: the media, at that second if its site or file supports it.
     """
@@ -62,7 +63,8 @@ class SearchResults(Model):
     """One page of results.
 
     Attributes:
-        media_count, hit_count: on all pages.
+        media_count: on all pages.
+        hit_count: on all pages.
         is_complete: False: there are more matches than are ranked.
         notes: how the search was understood.
         facets: `channels` and `months`, each with its counts.

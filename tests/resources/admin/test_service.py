@@ -156,7 +156,7 @@ def test_pools_follow_the_rows(settings: Settings):
     def limits() -> dict[str, int | None]:
         return {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
 
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         follow_pauses(instance, settings, {"download"})
         assert limits() == {"download": 0, "transcription": 2, "listing": 1}
         instance.event_log_storage.set_concurrency_slots("transcription", 1)

@@ -197,7 +197,7 @@ def test_changed_code_runs_without_a_restart(either: CodeLocation):
     assert either.run_server.poll() is None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @only_warm
 def test_a_killed_run_server_loses_nothing(either: CodeLocation):
     """A running run goes on, the next one starts without the server; a new server forks again."""
@@ -222,7 +222,7 @@ def test_a_killed_run_server_loses_nothing(either: CodeLocation):
     either.wait_until(again, SUCCESS)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @only_warm
 def test_an_unwatched_fresh_run_is_found_lost(either: CodeLocation):
     """Its code server is killed, then the run itself: the missing process is noticed."""

@@ -60,13 +60,6 @@ class Graph:
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's memory for one test."""
-    with dg.instance_for_test() as found:
-        yield found
-
-
-@pytest.fixture
 def media_server() -> Iterator[MediaServer]:
     """The tests' clips over HTTP."""
     with MediaServer() as server:

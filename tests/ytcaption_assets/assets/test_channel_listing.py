@@ -36,12 +36,6 @@ def store(settings: Settings) -> ChannelStore:
     return ChannelStore.from_settings(settings, "admin")
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as found:
-        yield found
-
-
 def subscribe(store: ChannelStore, url: str, **wanted) -> ChannelRow:
     return store.create(lister().source_of(url), plan(**wanted))[0]
 

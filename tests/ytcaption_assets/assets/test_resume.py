@@ -67,7 +67,7 @@ def document(graph: Graph, key: str) -> Transcript:
     return Transcript.from_json(graph.objects.read_bytes(document_key(key)))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_run_is_continued(
     graph: Graph, media_server: MediaServer, recording: bytes, tmp_path: Path
 ):

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ from resources.postgres.urls import database_urls
 from resources.worker.client import worker_at, worker_socket
 from tests.support.patience import patience
 from ytcaption.settings.settings import Settings
+from ytcaption_assets.cli import main
 from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
 
@@ -353,45 +355,63 @@ def test_with_a_key_the_api_answers_other_machines(installation: Up):
     installation.more = {}
 
 
-def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **settings: str) -> str:
+@dataclass
+class Refused:
+    """Starts `up` with settings that it must not accept, in this process: importing Dagster and
+    yt-dlp again takes seconds."""
+
+    tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str]
+
+    def message(self, *arguments: str, asks_database: bool = False, **settings: str) -> str:
+        """Return the one sentence that the command prints."""
+        home = Path(settings.setdefault("YTCAPTION_HOME", str(self.tmp_path / "home")))
+        for name in [each for each in os.environ if each.startswith("YTCAPTION_")]:
+            self.monkeypatch.delenv(name)
+        for name, value in environment(home, **settings).items():
+            self.monkeypatch.setenv(name, value)
+        self.monkeypatch.setattr(sys, "argv", ["ytcaption", "up", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        assert ended.value.code == 1
+        message = self.capfd.readouterr().err
+        assert len(message.splitlines()) == 1
+        assert not orphan_processes(home)
+        assert (home / "postgres").exists() is asks_database
+        return message
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
     """Return the one sentence of an `up` that does not start."""
-    home = Path(settings.setdefault("YTCAPTION_HOME", str(tmp_path / "home")))
-    result = subprocess.run(
-        [*COMMAND, "up", *arguments],
-        env=environment(home, **settings),
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 1
-    assert len(result.stderr.splitlines()) == 1
-    assert not orphan_processes(home)
-    assert (home / "postgres").exists() is asks_database
-    return result.stderr
+    return Refused(tmp_path, monkeypatch, capfd).message
 
 
 @pytest.mark.long
-def test_a_port_in_use_is_one_sentence(tmp_path):
+def test_a_port_in_use_is_one_sentence(refused):
     """It names the process and the setting before anything is started."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        message = refused(tmp_path, "--port", str(port))
+        message = refused("--port", str(port))
     assert f"Port {port} is in use by process {os.getpid()}" in message
     assert "YTCAPTION_API_PORT" in message
 
 
 @pytest.mark.long
-def test_an_address_beyond_this_machine_needs_keys(tmp_path):
+def test_an_address_beyond_this_machine_needs_keys(refused):
     """The sentence says how to create one (rule 21)."""
-    message = refused(tmp_path, "--host", "0.0.0.0", asks_database=True)
+    message = refused("--host", "0.0.0.0", asks_database=True)
     assert "does not bind to 0.0.0.0: no API keys exist" in message
     assert "`ytcaption keys create NAME`" in message
 
 
 @pytest.mark.long
-def test_invalid_jwt_settings_are_one_sentence(tmp_path):
+def test_invalid_jwt_settings_are_one_sentence(refused):
     """A short secret could be guessed."""
     message = refused(
-        tmp_path,
         YTCAPTION_JWT_SECRET="short",
         YTCAPTION_JWT_ISSUER="i",
         YTCAPTION_JWT_AUDIENCE="a",
@@ -400,22 +420,22 @@ def test_invalid_jwt_settings_are_one_sentence(tmp_path):
 
 
 @pytest.mark.long
-def test_an_unknown_site_is_one_sentence(tmp_path):
+def test_an_unknown_site_is_one_sentence(refused):
     """Otherwise the API would fail repeatedly after everything else has started."""
-    message = refused(tmp_path, YTCAPTION_SITES="youtube,yuotube")
+    message = refused(YTCAPTION_SITES="youtube,yuotube")
     assert "YTCAPTION_SITES names sites that yt-dlp does not know: yuotube" in message
 
 
 @pytest.mark.long
-def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path):
+def test_a_home_that_cannot_be_written_is_one_sentence(refused):
     """It names the setting to change."""
-    assert "Set YTCAPTION_HOME" in refused(tmp_path, YTCAPTION_HOME="/proc/self/ytcaption")
+    assert "Set YTCAPTION_HOME" in refused(YTCAPTION_HOME="/proc/self/ytcaption")
 
 
 @pytest.mark.long
-def test_a_database_that_does_not_answer_is_one_sentence(tmp_path):
+def test_a_database_that_does_not_answer_is_one_sentence(refused):
     """It has neither the address nor the password."""
     url = "postgresql://captioner:secret@127.0.0.1:9/ytcaption"
-    message = refused(tmp_path, YTCAPTION_DATABASE_URL=url)
+    message = refused(YTCAPTION_DATABASE_URL=url)
     assert "does not answer" in message
     assert "secret" not in message
