@@ -96,11 +96,17 @@ class Library:
         self.world.run_store.transcript_stored(
             id, RUN_ID, transcript, document_key(id), written.sha256
         )
-        document = stored_document(self.world.request_store.postgres, self.world.object_store, id)
-        assert document is not None
-        TranscriptCatalog.from_settings(self.settings).append(*document)
         self.world.run_store.complete(row.id, RUN_ID)
         return id
+
+    def fill_lake(self) -> None:
+        """Do what the last asset of runs does, for what both have requested."""
+        catalog = TranscriptCatalog.from_settings(self.settings)
+        for id in self.shared:
+            postgres, objects = self.world.request_store.postgres, self.world.object_store
+            document = stored_document(postgres, objects, id)
+            assert document is not None
+            catalog.append(*document)
 
     def get(self, name: Name, path: str, **parameters: str) -> Any:
         """Return the response to this caller."""
@@ -119,6 +125,7 @@ def library(
 ) -> Iterator[Library]:
     """Anna has requested everything first; Bert the same media, with texts of his own."""
     home = str(dagster_home)
+    monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)  # what is erased is not in it
     monkeypatch.setattr(dg.DagsterInstance, "get", lambda: dg.DagsterInstance.from_config(home))
     world.object_store.write_bytes(AUDIO_KEY, AUDIO)
     it = Library(start(), keys, world, settings)
@@ -188,7 +195,7 @@ def reads(library: Library, ids: list[str]) -> Iterator[tuple[str, str, dict[str
     document = library.client.get("/openapi.json").json()
     listed = library.get("admin", "/api/v1/analytics").json()["views"]
     views = [view["name"] for view in listed if TEXTS & {each["name"] for each in view["columns"]}]
-    assert "library" in views
+    assert views
     values: dict[str, Callable[[], list[str]]] = {
         f"{PATH}/{{id}}": lambda: ids,
         "/api/v1/media/{media_id}": lambda: [id.rpartition(".")[0] for id in ids],
@@ -232,15 +239,16 @@ def test_no_read_shows_what_came_with_anothers_request(library: Library):
     """Titles, links, metadata and callbacks of Anna are in many answers to her, and in none to
     Bert, who has requested the same media."""
     shown_to_anna: set[str] = set()
+    library.fill_lake()
     ids = library.shared + library.annas + library.erased
     for operation, path, parameters in reads(library, ids):
         theirs = library.get("bert", path, **parameters)
         assert theirs.status_code < 500, (path, theirs.text)
         sent = everything(theirs).replace(str(parameters), "")
         assert MARK not in sent, (operation, path, parameters, sent)
-        if operation in shown_to_anna or (operation == "readView" and "library" not in path):
-            continue
-        if MARK in everything(library.get("anna", path, **parameters)):
+        if operation not in shown_to_anna and MARK in everything(
+            library.get("anna", path, **parameters)
+        ):
             shown_to_anna.add(operation)
     expected = {
         "getTranscription",
@@ -262,6 +270,7 @@ def test_no_read_shows_what_came_with_anothers_request(library: Library):
 def test_bert_sees_his_own_titles_and_links(library: Library):
     """Each owner has the names that they gave; nobody else's change them."""
     upload, direct, site, episode = library.shared
+    library.fill_lake()
 
     def media(name: Name, id: str) -> dict[str, Any]:
         return library.get(name, f"{PATH}/{id}").json()["media"]
