@@ -213,7 +213,7 @@ def reads(library: Library, ids: list[str]) -> Iterator[tuple[str, str, dict[str
         needed = {"q": WORD} if operation["operationId"] == "search" else {}
         sets = [needed]
         if "format" in names and "words" in names:
-            sets = [{"format": name} for name in ("json", "srt", "vtt", "txt", "tsv", "ass", "md")]
+            sets = [{"format": name} for name in ("json", "srt")]
         if operation["operationId"] == "readView":
             sets = [{}]
         if operation["operationId"] == "listTranscriptions":
