@@ -14,7 +14,7 @@ from api.app import create_app
 from resources.download.downloader import Downloader
 from resources.telemetry.logs import OWN_LOGGERS, redact_secrets
 from tests.api.conftest import BASE_URL
-from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, instance  # noqa: F401
+from tests.ytcaption_assets.assets.conftest import Graph, environment, graph  # noqa: F401
 from ytcaption.domain.errors import MediaNotFound
 from ytcaption.settings.settings import Settings
 

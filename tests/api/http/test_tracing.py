@@ -25,7 +25,7 @@ from tests.support.patience import patience
 from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import MediaServer
 from tests.support.servers.otlp_receiver import OtlpReceiver
-from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, instance, media_server  # noqa: F401
+from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, media_server  # noqa: F401
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 

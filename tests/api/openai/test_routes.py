@@ -12,7 +12,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.api.conftest import serving
 from tests.api.workers import worker
 from tests.support.servers.media_server import DATA
-from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, instance  # noqa: F401 - fixtures
+from tests.ytcaption_assets.assets.conftest import Graph, environment, graph  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.model
 
