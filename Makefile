@@ -9,9 +9,13 @@ DOCUMENTED := $(VENV)/.documented
 # which nothing of the product may be found to depend on.
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
+# Tools that look for weaknesses, with dependencies of their own.
+AUDIT := .venv-audit
+AUDIT_INSTALLED := $(AUDIT)/.installed
+PACKAGES := api resources sensors ytcaption ytcaption_assets
 
 .DEFAULT_GOAL := transcribe
-.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
+.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants chaos lint audit sbom words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +85,17 @@ lint: $(DEVELOPED)  ## Check style, types, imports and words
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.words --check
+
+# Not part of lint: it takes a minute. Options: make audit OSV=PATH of a database in OSV's format.
+audit: $(DEVELOPED) $(AUDIT_INSTALLED)  ## Look for weaknesses: bandit, semgrep, known vulnerabilities of packages
+	$(AUDIT)/bin/bandit --quiet --configfile pyproject.toml --recursive $(PACKAGES)
+	$(AUDIT)/bin/semgrep scan --quiet --error --metrics off --disable-version-check --config .ci/semgrep.yaml $(PACKAGES)
+	$(BIN)/python -m tests.support.vulnerabilities $(if $(OSV),--database '$(OSV)')
+
+# Every pinned package, tools of development included (CycloneDX).
+sbom: $(AUDIT_INSTALLED)  ## Write the bill of materials sbom.cdx.json
+	$(AUDIT)/bin/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --output-file sbom.cdx.json
 
 # Options: make words WORDS=told
 words: $(DEVELOPED)  ## Show each line with a word to avoid (docs/glossary.md)
@@ -158,5 +173,11 @@ $(PEERS_INSTALLED): benchmarks/peers.txt
 		$$pip -r $< || sed 's/ *#.*//; /^$$/d' $< | xargs -n 1 $$pip || true
 	@touch $@
 
+$(AUDIT_INSTALLED): .ci/audit.txt
+	@echo "Installing tools into $(AUDIT), once; this takes a minute."
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 clean:  ## Remove virtual environments and build outputs
-	rm -rf $(VENV) $(PEERS) dist build site .pytest_cache .ruff_cache .hypothesis mutants .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(PEERS) $(AUDIT) dist build site sbom.cdx.json .pytest_cache .ruff_cache .hypothesis mutants .coverage .coverage.* htmlcov

@@ -85,6 +85,7 @@ from ytcaption.settings.settings import (
     Settings,
     load_settings,
 )
+from ytcaption.settings.settings_file import file_in_force
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load_settings()
             configure_logging(settings.operation.log_format)  # before uvicorn logs its first lines
+            logger.info(file_in_force())
             _check_database(settings)
             return create_app(settings)
         except SetupError as error:

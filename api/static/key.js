@@ -15,7 +15,7 @@ function store(key) {
   stored = key;
   try {
     if (key) sessionStorage.setItem(STORAGE_NAME, key);
-    else sessionStorage.removeItem(STORAGE_NAME);
+    else sessionStorage.clear(); // with it go the titles that it has opened
   } catch {
     // storage is off: the key is lost when the page is left
   }

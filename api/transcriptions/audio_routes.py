@@ -21,7 +21,7 @@ from api.responses import (
 )
 from api.transcriptions.dependencies import TranscriptionId
 from api.transcriptions.result import NOT_MODIFIED
-from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.reads import get_transcription, seen_media
 from resources.transcriptions.rows import MediaRow, TranscriptionRow
 from ytcaption.domain.errors import ObjectCorrupt
 from ytcaption.domain.media.file_names import file_name
@@ -154,7 +154,7 @@ def read_audio(
     Players may seek: a single byte range is answered with 206. The `ETag` is the SHA-256.
     """
     row = get_transcription(postgres, id, caller.sees_only)
-    media = get_media(postgres, row.media_id)
+    media = seen_media(postgres, row.media_id, caller.sees_only)
     audio = _stored_audio(row, media)
     tag = f'"{audio.sha256}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}

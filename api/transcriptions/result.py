@@ -16,8 +16,9 @@ from api.transcriptions.view import failure_of
 from api.version import VERSION
 from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres
-from resources.transcriptions.reads import get_media
+from resources.transcriptions.reads import seen_media
 from resources.transcriptions.rows import TranscriptionRow
+from ytcaption.domain.caller import Caller
 from ytcaption.domain.captions.formats import CaptionFormat, check_words, render
 from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.errors import InvalidOption, ObjectCorrupt
@@ -170,6 +171,7 @@ def result_response(
     settings: Settings,
     postgres: Postgres,
     object_store: ObjectStore,
+    caller: Caller,
 ) -> Response:
     """Return the rendered file, or 304.
 
@@ -191,7 +193,7 @@ def result_response(
     transcript = Transcript.from_json(document)
     style = layout.style(transcript.text_language)
     text = render(transcript, options.format, style, words=options.words)
-    title = get_media(postgres, row.media_id).title
+    title = seen_media(postgres, row.media_id, caller.sees_only).title
     name = file_name(title, fallback=row.id) + options.format.extension
     return Response(
         text.encode(),

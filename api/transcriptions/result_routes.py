@@ -45,4 +45,4 @@ def read_result(
     of `tsv` that a spreadsheet would take for a formula start with an apostrophe.
     """
     row = get_transcription(postgres, id, caller.sees_only)
-    return result_response(row, options, settings, postgres, object_store)
+    return result_response(row, options, settings, postgres, object_store, caller)

@@ -218,7 +218,7 @@ def read_latest(
     latest = media_versions(postgres, media_id, caller.sees_only).latest
     if latest is None:
         raise ResultNotReady("No transcription of this media is completed yet. Ask again later.")
-    result = result_response(latest, options, settings, postgres, object_store)
+    result = result_response(latest, options, settings, postgres, object_store, caller)
     result.headers["Content-Location"] = Links.of(request, latest.id).result_url
     return result
 

@@ -21,6 +21,7 @@ from resources.sites.circuit_breaker import Breaker, breakers
 from resources.sites.pacing import ThrottledSite
 from resources.transcriptions.reads import status_counts
 from resources.transcriptions.rows import LISTED
+from resources.transcriptions.seen_media import title_for
 from resources.transcriptions.state import REQUEUE
 from ytcaption.domain.events import EventType
 
@@ -118,14 +119,14 @@ def overview(postgres: Postgres, home: Path) -> Overview:
     counts = status_counts(postgres)
     with postgres.transaction() as connection:
         running = connection.execute(
-            """
-            select t.id, coalesce(m.info ->> 'title', m.title) as title, t.stage, t.progress_done,
+            f"""
+            select t.id, {title_for("m", "null")} as title, t.stage, t.progress_done,
                 t.progress_total, t.attempt, t.run_id,
                 extract(epoch from now() - coalesce(t.started_at, t.updated_at))::float8 as age_s,
                 extract(epoch from now() - t.heartbeat_at)::float8 as silent_s
             from ytcaption.transcription t join ytcaption.media m on m.id = t.media_id
             where t.status = 'running' order by age_s desc limit 100
-            """
+            """  # noqa: S608
         ).fetchall()
         media = connection.execute(
             "select count(*) as number, coalesce(sum(audio_size_bytes), 0)::bigint as bytes "

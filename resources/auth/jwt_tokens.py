@@ -8,6 +8,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from resources.network.guarded_client import fetch_json
 from ytcaption.domain.caller import SCOPES, Caller, Scope
@@ -20,6 +21,9 @@ SIGNATURES = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 """Algorithms accepted with a JWKS: all use public keys, so that nobody can sign with them."""
+
+MIN_RSA_BITS = 2_048
+"""Least length of an RSA key (RFC 7518 section 3.3): shorter ones can be factored."""
 
 MAX_AGE_S = 600.0
 """Age of the published keys after which they are fetched again."""
@@ -47,6 +51,7 @@ class PublishedKeys:
         self._fetch, self._clock = fetch, clock
         self._lock = threading.Lock()
         self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._short: set[str | None] = set()
         self._fetched_at = self._tried_at = float("-inf")
 
     def needs_fetch(self, kid: str | None) -> bool:
@@ -54,7 +59,8 @@ class PublishedKeys:
         now = self._clock()
         if now - self._tried_at < REFETCH_AFTER_S:
             return False
-        return kid not in self._keys or now - self._fetched_at > MAX_AGE_S
+        is_known = kid in self._keys or kid in self._short
+        return not is_known or now - self._fetched_at > MAX_AGE_S
 
     def refresh(self, kid: str | None) -> None:
         """Fetch the keys if `needs_fetch`; block meanwhile. A failure keeps the earlier keys."""
@@ -63,16 +69,20 @@ class PublishedKeys:
                 return  # another thread has just fetched them
             self._tried_at = self._clock()
             try:
-                self._keys = _usable(self._fetch())
+                self._keys, self._short = _usable(self._fetch())
                 self._fetched_at = self._clock()
             except SourceError as error:
                 logger.warning("the keys of JWT bearer tokens were not fetched: %s", error)
 
     def get(self, kid: str | None) -> jwt.PyJWK | None:
-        """Return the key of this name."""
+        """Return the key of this name, if it may be used."""
         if self._clock() - self._fetched_at > EXPIRES_AFTER_S:
             return None
         return self._keys.get(kid)
+
+    def is_too_short(self, kid: str | None) -> bool:
+        """Return whether the key of this name is published and too short to be used."""
+        return kid in self._short and kid not in self._keys
 
 
 class JwtTokens:
@@ -159,7 +169,13 @@ class JwtTokens:
         if isinstance(self._key, str):
             return self._key, ["HS256"]
         # Keys that the token itself names (jku, x5u, jwk) are never used.
-        key = self._key.get(_kid(token))
+        kid = _kid(token)
+        key = self._key.get(kid)
+        if key is None and self._key.is_too_short(kid):
+            raise Unauthenticated(
+                "The token is not valid: the issuer's RSA key has fewer than "
+                f"{MIN_RSA_BITS:,} bits."
+            )
         if key is None:
             raise Unauthenticated("The token is not valid: the issuer has no key of its name.")
         return key, [key.algorithm_name]
@@ -186,18 +202,28 @@ def _fetcher(url: str, settings: Settings) -> Callable[[], Any]:
     return lambda: fetch_json(url, allowed_networks=settings.download.allowed_networks)
 
 
-def _usable(document: Any) -> dict[str | None, jwt.PyJWK]:
-    """Return the public keys for signatures, by name."""
+def _usable(document: Any) -> tuple[dict[str | None, jwt.PyJWK], set[str | None]]:
+    """Return the public keys for signatures by name, and the names of RSA keys that are too
+    short."""
     listed = document.get("keys") if isinstance(document, dict) else None
     keys: dict[str | None, jwt.PyJWK] = {}
+    short: set[str | None] = set()
     for data in listed if isinstance(listed, list) else []:
         try:
             key = jwt.PyJWK(data)
         except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
             continue  # of an unknown kind
-        if key.algorithm_name in SIGNATURES and data.get("use", "sig") == "sig":
+        if key.algorithm_name not in SIGNATURES or data.get("use", "sig") != "sig":
+            continue
+        if isinstance(key.key, RSAPublicKey | RSAPrivateKey) and key.key.key_size < MIN_RSA_BITS:
+            logger.warning(
+                "the issuer's RSA key %r has %d bits and is not used: ask for one of %d or more",
+                *(key.key_id, key.key.key_size, MIN_RSA_BITS),
+            )
+            short.add(key.key_id)
+        else:
             keys[key.key_id] = key
-    return keys
+    return keys, short
 
 
 def _kid(token: str) -> str | None:

@@ -16,9 +16,27 @@ set state = 'erased', reason = null, url = null, title = null, extractor = null,
 """
 
 
-def forget_items(connection: Connection[DictRow], transcription_id: str) -> None:
-    """Erase the facts of each item, in any channel, that has this transcription."""
-    connection.execute(_FORGET + "where transcription_id = %s", (transcription_id,))
+def forget_items(
+    connection: Connection[DictRow], transcription_id: str, owner: str | None = None
+) -> None:
+    """Erase the facts of each item that has this transcription.
+
+    Args:
+        owner: in this owner's channels only; None: in those of all who have requested it and not
+            withdrawn. To those who have, it would show that others have erased it.
+    """
+    connection.execute(
+        _FORGET
+        + """
+        from ytcaption.channel
+        where channel.id = channel_item.channel_id
+            and channel_item.transcription_id = %(id)s
+            and (channel.owner = %(owner)s::text or (%(owner)s::text is null and exists (
+                select from ytcaption.request
+                where request.transcription_id = %(id)s and request.owner = channel.owner)))
+        """,
+        {"id": transcription_id, "owner": owner},
+    )
 
 
 def forget_unwanted(connection: Connection[DictRow], media_id: str) -> None:

@@ -140,7 +140,10 @@ class ChannelStore(dg.ConfigurableResource):
         rows = self.postgres.rows(
             """
             select item.*, t.status from ytcaption.channel_item as item
-            left join ytcaption.transcription as t on t.id = item.transcription_id
+            -- One that the owner has withdrawn goes on for others only.
+            left join ytcaption.transcription as t on t.id = item.transcription_id and exists (
+                select from ytcaption.request join ytcaption.channel using (owner)
+                where request.transcription_id = t.id and channel.id = item.channel_id)
             where item.channel_id = %(id)s
                 and (%(states)s::text[] = '{}' or item.state = any(%(states)s))
                 and (not %(changed)s or item.changed_at is not null)

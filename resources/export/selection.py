@@ -6,6 +6,7 @@ from typing import LiteralString
 
 from resources.postgres.connection import Postgres
 from resources.postgres.predicates import is_erased
+from resources.transcriptions.seen_media import title_for
 
 _DAY: LiteralString = r"""
     case when m.info ->> 'upload_date' ~ '^\d{4}-\d{2}-\d{2}$' then m.info ->> 'upload_date'
@@ -14,7 +15,7 @@ _SELECTED: LiteralString = f"""
     with known as (
         select t.id, t.media_id, t.document_key, t.document_sha256, t.duration_s, t.completed_at,
             coalesce(t.language, m.info ->> 'language') as language,
-            coalesce(m.info ->> 'title', m.title) as title, m.info ->> 'channel' as channel,
+            {title_for("m", "null")} as title, m.info ->> 'channel' as channel,
             m.info ->> 'channel_id' as channel_id, {_DAY} as published_on,
             m.audio_key, m.audio_sha256,
             row_number() over (

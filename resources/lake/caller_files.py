@@ -27,6 +27,10 @@ _MAX_COPY_S = 86_400.0
 
 _keys_by_path: dict[str, frozenset[str]] = {}
 """Transcription or media ids in each file, those of deleted rows included."""
+_with_names: set[str] = set()
+"""Files of media with names of uploads, which earlier versions wrote."""
+
+_PUBLISHED_TITLE = "case when kind <> 'upload' then title end"
 _lock = threading.Lock()
 
 
@@ -38,6 +42,27 @@ def visible_ids(postgres: Postgres, owner: str) -> list[str]:
         {"owner": owner},
     )
     return [row["id"] for row in rows]
+
+
+def given_titles(postgres: Postgres, owner: str | None) -> dict[str, str]:
+    """Return the titles that came with an owner's requests, by media, where a query shows them.
+
+    Args:
+        owner: `Caller.sees_only`; None: of all owners.
+    """
+    rows = postgres.rows(
+        """
+        select distinct on (media.id) media.id, request.title
+        from ytcaption.request
+        join ytcaption.transcription on transcription.id = request.transcription_id
+        join ytcaption.media on media.id = transcription.media_id
+        where request.title is not null and (%(owner)s::text is null or request.owner = %(owner)s)
+            and (media.kind <> 'site' or media.info ->> 'title' is null)
+        order by media.id, request.id desc
+        """,
+        {"owner": owner},
+    )
+    return {row["id"]: row["title"] for row in rows}
 
 
 class CallerFiles:
@@ -72,6 +97,7 @@ class CallerFiles:
         current_paths = {file.path for table_files in files.values() for file in table_files}
         for path in [path for path in _keys_by_path if path not in current_paths]:
             del _keys_by_path[path]
+            _with_names.discard(path)
         if self._folder.is_dir():
             for copy in self._folder.iterdir():
                 if copy.name.rpartition(".of.")[0] not in current_names and not _is_being_made(
@@ -86,7 +112,7 @@ class CallerFiles:
         for file in table_files:
             keys = _keys_of(table, file)
             visible = keys & allowed
-            if visible == keys:
+            if visible == keys and file.path not in _with_names:
                 files.append(file)
             elif visible:
                 files.append(self._copy(table, file, visible))
@@ -95,7 +121,8 @@ class CallerFiles:
     def _copy(self, table: str, file: LakeFile, keys: frozenset[str]) -> LakeFile:
         import duckdb
 
-        digest = hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
+        text = "\n".join(["without names of uploads", *sorted(keys)])
+        digest = hashlib.sha256(text.encode()).hexdigest()
         path = self._folder / f"{_name(file)}.of.{digest}.parquet"
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -104,8 +131,11 @@ class CallerFiles:
             order = f"order by {', '.join(SORTED[table])}" if table in SORTED else ""
             try:
                 with duckdb.connect(":memory:", config={"threads": "1"}) as database:
+                    shown = "*"
+                    if table == "media":
+                        shown += f" replace ({_PUBLISHED_TITLE} as title)"
                     database.execute(
-                        f"copy (select * from ({table_query(table, [file])}) "  # noqa: S608
+                        f"copy (select {shown} from ({table_query(table, [file])}) "  # noqa: S608
                         f"where {key} in (select unnest($keys)) {order}) "
                         f"to {quoted(str(unfinished))} (format parquet, compression zstd)",
                         {"keys": sorted(keys)},
@@ -124,9 +154,13 @@ def _keys_of(table: str, file: LakeFile) -> frozenset[str]:
 
         key = TABLES[table][0].name
         with duckdb.connect(":memory:", config={"threads": "1"}) as database:
+            has_name = f"title is distinct from {_PUBLISHED_TITLE}" if table == "media" else "false"
             rows = database.execute(
-                f"select distinct {key} from read_parquet({quoted(file.path)})"  # noqa: S608
+                f"select {key}, bool_or({has_name}) from read_parquet({quoted(file.path)}) "  # noqa: S608
+                "group by 1"
             ).fetchall()
+        if any(row[1] for row in rows):
+            _with_names.add(file.path)
         keys = _keys_by_path[file.path] = frozenset(row[0] for row in rows)
     return keys
 

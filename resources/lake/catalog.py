@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import dagster as dg
 from pydantic import PrivateAttr
 
-from resources.lake.caller_files import CallerFiles, visible_ids
+from resources.lake.caller_files import CallerFiles, given_titles, visible_ids
 from resources.lake.connection import LakeConflict, LakeConnection
 from resources.lake.file_cache import LakeFileCache
 from resources.lake.files import LakeFile, LakeFiles, fsync_new_files, latest_snapshot, list_files
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS = 5  # the last holds the whole lake, so that other writers cannot starve this one
 _FIRST_PAUSE_S = 0.05
 _BATCH_ROWS = 50_000
+_READS_TITLES = re.compile("media|library", re.IGNORECASE)
+"""Matches every query of the tables that have titles, and some others."""
 
 _log = logging.getLogger(__name__)
 
@@ -277,6 +280,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
             limit=limit,
             timeout_s=timeout_s,
             memory_bytes=settings.analytics.query_memory_bytes,
+            titles=self._titles(sql, owner),
             parameters=parameters,
             optimizers_off=optimizers_off,
             stop=stop,
@@ -345,6 +349,12 @@ class TranscriptCatalog(dg.ConfigurableResource):
         # Ids first, then files: what is withdrawn or erased in between is not in the files.
         ids = visible_ids(Postgres.from_settings(self._used_settings, "api"), owner)
         return self._caller_files.visible(self._files_to_query(), ids)
+
+    def _titles(self, sql: str, owner: str | None) -> dict[str, str]:
+        """Return the titles that came with requests, unless the query cannot read them."""
+        if not _READS_TITLES.search(sql):
+            return {}
+        return given_titles(Postgres.from_settings(self._used_settings, "api"), owner)
 
     def _files_to_query(self) -> dict[str, list[LakeFile]]:
         files = list_files(self._connection)

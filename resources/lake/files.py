@@ -37,6 +37,14 @@ class LakeFile:
         return (first, (self.deletes_path, self.deletes_size_bytes or 0))
 
 
+_TITLE = """case stored.kind
+    when 'upload' then given.title
+    when 'direct' then coalesce(given.title, stored.title)
+    else coalesce(stored.title, given.title)
+end"""
+"""SQL: the title that a caller sees, by the same rule as `MediaRow.title`. Earlier versions stored
+the name that an upload was first given."""
+
 LakeFiles = Mapping[str, Sequence[LakeFile]]
 """The files of each table, all of one snapshot."""
 
@@ -98,8 +106,20 @@ def table_query(table: str, files: Sequence[LakeFile]) -> str:
 
 
 def view_statements(files: LakeFiles) -> list[str]:
-    """Return a `create view` statement for each table."""
-    return [f"create view {table} as {table_query(table, files[table])}" for table in TABLES]
+    """Return a `create view` statement for each table.
+
+    Titles that came with requests are in no file: `media` takes them from the table `given.title`.
+    """
+    selects = {table: table_query(table, files[table]) for table in TABLES}
+    names = ", ".join(
+        f"{_TITLE} as title" if column.name == "title" else f"stored.{column.name}"
+        for column in TABLES["media"]
+    )
+    selects["media"] = (
+        f"select {names} from ({selects['media']}) as stored "  # noqa: S608
+        "left join given.title as given using (media_id)"
+    )
+    return [f"create view {table} as {select}" for table, select in selects.items()]
 
 
 def missing_files(files: LakeFiles) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from resources.lake import query_child
@@ -103,6 +104,7 @@ def run_query(
     limit: int,
     timeout_s: float,
     memory_bytes: int,
+    titles: Mapping[str, str] = MappingProxyType({}),
     parameters: Mapping[str, Any] | None = None,
     optimizers_off: Sequence[str] = (),
     stop: QueryStop | None = None,
@@ -115,6 +117,7 @@ def run_query(
         limit: maximum number of rows.
         timeout_s: wall seconds of the query, without Python's start.
         memory_bytes: address space of the process, at least 768 MiB.
+        titles: those that came with the caller's requests, by media.
         optimizers_off: names of DuckDB optimizers to disable.
         stop: ends it early.
 
@@ -131,6 +134,7 @@ def run_query(
         limit=limit,
         timeout_s=timeout_s,
         memory_bytes=memory_bytes,
+        titles=titles,
         parameters=parameters,
         optimizers_off=optimizers_off,
     )
@@ -158,6 +162,7 @@ class _Child:
         limit: int,
         timeout_s: float,
         memory_bytes: int,
+        titles: Mapping[str, str],
         parameters: Mapping[str, Any] | None,
         optimizers_off: Sequence[str],
     ) -> None:
@@ -169,6 +174,7 @@ class _Child:
         self._request = {
             "sql": sql,
             "paths": self._paths,
+            "titles": dict(titles),
             "views": [*view_statements(files), LIBRARY],
             "rows": limit,
             "bytes": MAX_RESULT_BYTES,

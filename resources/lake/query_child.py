@@ -134,6 +134,12 @@ def run_select(request: dict) -> tuple[dict, bytes]:
     connection.execute(f"set allowed_paths = [{paths}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set TimeZone = 'UTC'")
+    connection.execute("create schema given")
+    connection.execute(
+        "create table given.title as select unnest($media_ids::varchar[]) as media_id, "
+        "unnest($titles::varchar[]) as title",
+        {"media_ids": list(request["titles"]), "titles": list(request["titles"].values())},
+    )
     for view in request["views"]:
         connection.execute(view)
     optimizers = ",".join(request["optimizers_off"])

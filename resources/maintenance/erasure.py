@@ -4,9 +4,9 @@ See docs/adr/security-rules.md#rule-43. The order ensures that, after a crash or
 unavailable, no row refers to something that is deleted, and that a repetition finishes the erasure:
 
 1. One transaction inserts the tombstone: from then on every read answers that the transcription was
-   erased. It deletes deliveries, requests, segments, embeddings, drafts, checkpoints, captions and
-   accuracies, and clears document, audio and listed items in the rows of transcription, media and
-   channels.
+   erased, to those who had requested it; to others that there is none. It deletes deliveries,
+   requests, segments, embeddings, drafts, checkpoints, captions and accuracies, and clears
+   document, audio and listed items in the rows of transcription, media and channels.
 2. Its files, its runs and partition in Dagster, its logs and its rows in the lake are deleted. Each
    step may fail and can be repeated: all are found by the ids that the rows still have.
 3. One transaction deletes the rows.
@@ -37,7 +37,7 @@ from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.advisory_locks import exclusive_work_lock, removal_lock, upload_lock
 from resources.postgres.connection import Postgres, Role
 from resources.postgres.notify import PROGRESS_CHANNEL, notify
-from resources.postgres.predicates import is_erased
+from resources.postgres.predicates import erased_for, is_erased
 from resources.reports.report import delete_reports
 from resources.transcriptions.accuracy import delete_reference
 from resources.transcriptions.actions import has_other_requesters, owned_row, withdraw
@@ -53,6 +53,16 @@ RUN_STOPS_S = 20.0
 """Seconds a canceled run may continue to write a file before the erasure gives up."""
 
 _IS_ERASED = is_erased("t.id")
+
+
+def _note_erased(connection: Connection[DictRow], id: str, owners: Sequence[str]) -> None:
+    """Note that it was erased for these owners, who are answered so from then on."""
+    connection.execute(
+        f"insert into ytcaption.erased_for (id_owner_sha256) "  # noqa: S608
+        f"select {erased_for('%(id)s', 'owner')} from unnest(%(owners)s::text[]) as owner "
+        "order by 1 on conflict do nothing",
+        {"id": id, "owners": list(owners)},
+    )
 
 
 def transcribe_logs(settings: Settings) -> list[Path]:
@@ -115,10 +125,13 @@ class Erasure:
         try:
             stays = self._stop(id, owner, force)
         except TranscriptionErased:
-            if not self._exists(id):
+            unfinished = id in self.unfinished()
+            stays = not unfinished and owner is not None and self._exists(id)
+            if not unfinished and not stays:
                 return True
-            stays = False
         if stays:
+            assert owner is not None, "nobody else has requests to withdraw"
+            self._forget_owner(id, owner)
             return False
         with exclusive_work_lock(self._postgres, id, RUN_STOPS_S):
             emptied = self._empty(id)
@@ -158,6 +171,7 @@ class Erasure:
             row = owned_row(connection, id, owner)
             if owner is not None and has_other_requesters(connection, id, owner):
                 withdraw(connection, row, owner)
+                _note_erased(connection, id, [owner])
                 return True
             status = TranscriptionStatus(row["status"])
             if status is TranscriptionStatus.RUNNING and not force:
@@ -169,6 +183,16 @@ class Erasure:
         if not status.is_final:
             self._orchestrator.end_runs(id, row["attempt"], row["run_id"])
         return False
+
+    def _forget_owner(self, id: str, owner: str) -> None:
+        """Remove what else an owner who has withdrawn had of it. May be repeated."""
+        with self._postgres.transaction() as connection:
+            forget_items(connection, id, owner)
+            connection.execute(
+                "update ytcaption.media set title = null where title is not null and id = "
+                "(select media_id from ytcaption.transcription where id = %s)",
+                (id,),
+            )
 
     def _exists(self, id: str) -> bool:
         with self._postgres.transaction() as connection:
@@ -203,6 +227,14 @@ class Erasure:
                 where id = %s
                 """,
                 (id,),
+            )
+            owners = connection.execute(
+                "select distinct owner from ytcaption.request where transcription_id = %s", (id,)
+            ).fetchall()
+            _note_erased(connection, id, [each["owner"] for each in owners])
+            connection.execute(
+                "update ytcaption.media set title = null where id = %s and title is not null",
+                (row["media_id"],),
             )
             tables = ("delivery", "request", "segment", "draft_segment", "checkpoint")
             for table in (*tables, "caption_track", "caption_accuracy"):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from resources.models.sources import Hub, ModelFile, Weights, Wheels
 from ytcaption.domain.errors import DiskFull, ModelCorrupt, ModelUnavailable
+from ytcaption.settings.secret_variables import MODELS, only_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,9 @@ def _run(
         DiskFull: the command reports it.
     """
     inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")
+        name: value
+        for name, value in only_secrets(os.environ, MODELS).items()
+        if not name.startswith("YTCAPTION_")
     }
     log = staging / "log.txt"
     total, previous, last_change_at = weights.download_bytes, -1, time.monotonic()

@@ -27,6 +27,7 @@ from ytcaption.domain.errors import (
     SetupError,
     UnknownModel,
 )
+from ytcaption.settings.small_file import read_small_text
 
 RECORD = "ytcaption-model.json"
 """Name of the record beside a model's files."""
@@ -167,7 +168,7 @@ def _sizes(directory: Path) -> dict[str, int]:
 
 def _read_record(directory: Path) -> dict | None:
     try:
-        record = json.loads((directory / RECORD).read_text())
+        record = json.loads(read_small_text(directory / RECORD))
         return record if {"source", "sizes", "sha256"} <= set(record) else None
     except (OSError, ValueError):
         return None

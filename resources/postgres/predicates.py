@@ -26,6 +26,24 @@ def is_erased(id: LiteralString) -> LiteralString:
     )
 
 
+def erased_for(id: LiteralString, owner: LiteralString) -> LiteralString:
+    """Return SQL: the key of `ytcaption.erased_for` for an id and an owner."""
+    return f"encode(sha256(convert_to({id}::text || ' ' || {owner}::text, 'UTF8')), 'hex')"
+
+
+def is_erased_for(id: LiteralString) -> LiteralString:
+    """Return SQL: whether `owner` (`Caller.sees_only`) has had the transcription of this id, and it
+    was erased for them; None: whether it was erased.
+
+    What other owners have erased or requested since makes no difference to the answer.
+    """
+    return (
+        f"case when %(owner)s::text is null then {is_erased(id)} else exists ("
+        f"select from ytcaption.erased_for where id_owner_sha256 = {erased_for(id, '%(owner)s')}"
+        ") end"
+    )
+
+
 def is_visible_to_owner(id: LiteralString) -> LiteralString:
     """Return SQL: whether `owner` (`Caller.sees_only`) may see the transcription of this id.
 

@@ -19,6 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ytcaption.domain.errors import SetupError
+from ytcaption.settings.settings_file import settings_file
+
 READ_S = 1.0
 RESUME = "--resume"
 """Command line option before the state that a new interpreter continues with."""
@@ -173,11 +176,11 @@ def code_fingerprint() -> tuple[tuple[str, int, int], ...]:
     """Return path, time and size of everything that decides what a new interpreter would run.
 
     That is our own files, the folders of installed packages, the interpreter's configuration and
-    `.env`.
+    the file of settings.
     """
     entries = []
     for path in _watched_paths():
-        with suppress(OSError):  # a missing file, as `.env` usually is
+        with suppress(OSError):  # a missing file
             status = path.stat()
             entries.append((str(path), status.st_mtime_ns, status.st_size))
     return tuple(sorted(entries))
@@ -206,4 +209,6 @@ def _watched_paths() -> Iterator[Path]:
             yield from Path(folder).rglob("*.py")
     yield from (Path(sysconfig.get_path(scheme)) for scheme in ("purelib", "platlib"))
     yield Path(sys.prefix) / "pyvenv.cfg"
-    yield Path(".env")
+    with suppress(SetupError):  # the process that needs it reports that
+        if (file := settings_file()) is not None:
+            yield file

@@ -2,6 +2,8 @@
 
 from typing import Literal, LiteralString, NamedTuple
 
+from resources.transcriptions.seen_media import title_for
+
 Kind = Literal["text", "number", "time", "flag", "channel"]
 
 
@@ -75,7 +77,9 @@ COLUMNS: dict[str, FilterColumn] = {
         "channel", IN_CHANNEL, "id of a channel that lists the media; `=`, `<>` and `in` only"
     ),
     "channel_name": FilterColumn("text", "m.info ->> 'channel'", "name of the publisher"),
-    "title": FilterColumn("text", "coalesce(m.info ->> 'title', m.title)", "title at the source"),
+    "title": FilterColumn(
+        "text", title_for("m", "%(owner)s"), "title at the source, or the one you gave"
+    ),
     "language_probability": FilterColumn(
         "number", "t.language_probability", "probability of the language, 0 to 1"
     ),

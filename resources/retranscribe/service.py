@@ -28,7 +28,8 @@ from resources.retranscribe.plan import (
 )
 from resources.transcriptions.intake import enqueue_requests
 from resources.transcriptions.quotas import within_limits
-from resources.transcriptions.rows import LISTED, MEDIA_COLUMNS, TranscriptionRequest, media_row
+from resources.transcriptions.rows import LISTED, TranscriptionRequest, media_row
+from resources.transcriptions.seen_media import MEDIA_COLUMNS, media_columns
 from resources.transcriptions.state import NO_AUDIO
 from ytcaption.domain.caller import LOCAL_OWNER
 from ytcaption.domain.errors import InputError, YtcaptionError
@@ -42,7 +43,7 @@ BATCH = 200
 _OWNERS: LiteralString = """(
     select coalesce(array_agg(distinct owner), '{}') from ytcaption.request
     where transcription_id = t.id)"""
-_MEDIA: LiteralString = ", ".join([f"m.{name} as media__{name}" for name in MEDIA_COLUMNS])
+_MEDIA: LiteralString = media_columns("m", "%(owner)s", "media__")
 _CANDIDATES: LiteralString = f"""
     select t.id, t.options, t.completed_at, {COLUMNS["model"].source} as made_by,
         coalesce(t.language, t.options ->> 'language') as language,
@@ -197,7 +198,7 @@ class _Batch:
         if reason is not None:
             self._result.excluded[reason] += 1
             return None
-        return TranscriptionRequest(media.source, options, "bulk")
+        return TranscriptionRequest(media.source, options, "bulk", inherits=True)
 
     def _add(
         self, row: DictRow, request: TranscriptionRequest, existing: dict[str, DictRow]

@@ -25,7 +25,8 @@ from resources.search.retriever import Hit, Mode, Order, Retriever
 from resources.search.scope import SearchFilter, scope
 from resources.search.semantic import SemanticRetriever
 from resources.telemetry.spans import traced
-from resources.transcriptions.rows import MEDIA_COLUMNS, media_row
+from resources.transcriptions.rows import media_row
+from resources.transcriptions.seen_media import media_columns
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import SearchTooBroad
 from ytcaption.domain.search_query import SearchQuery, parse_search
@@ -87,7 +88,7 @@ class Search:
             positioned = sorted((group.position(order), group) for group in groups_of(retrieved))
             following = [pair for pair in positioned if after is None or pair[0] > after]
             shown = [group for _, group in following[:limit]]
-            items = _described(connection, query, shown, segments)
+            items = _described(connection, query, shown, segments, caller)
         groups = [group for _, group in positioned]
         notes = [*query.notes, *retrieved.notes]
         if retrieved.has_only_stop_words and not retrieved.hits:
@@ -127,7 +128,11 @@ def _timeout_as_error() -> Iterator[None]:
 
 
 def _described(
-    connection: Connection[DictRow], query: SearchQuery, groups: Sequence[Group], segments: int
+    connection: Connection[DictRow],
+    query: SearchQuery,
+    groups: Sequence[Group],
+    segments: int,
+    caller: Caller,
 ) -> list[MediaResult]:
     if not groups:
         return []
@@ -137,7 +142,9 @@ def _described(
     }
     rows = {
         row["transcription_id"]: row
-        for row in connection.execute(_MEDIA, {"ids": list(chosen)}).fetchall()
+        for row in connection.execute(
+            _MEDIA, {"ids": list(chosen), "owner": caller.sees_only}
+        ).fetchall()
     }
     shown = _shown_segments(connection, query, groups, chosen)
     items = []
@@ -215,7 +222,7 @@ def _as_one_segment(segments: Sequence[ShownSegment]) -> ShownSegment:
 
 _MEDIA = (
     "select transcription.id as transcription_id, provenance ->> 'source' as source, "  # noqa: S608
-    + ", ".join(f"media.{name}" for name in MEDIA_COLUMNS)
+    + media_columns("media", "%(owner)s")
     + " from ytcaption.transcription join ytcaption.media on media.id = media_id "
     "where transcription.id = any(%(ids)s)"
 )

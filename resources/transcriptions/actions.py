@@ -13,7 +13,7 @@ from resources.transcriptions.quotas import within_limits
 from resources.transcriptions.rows import (
     TranscriptionRequest,
     TranscriptionRow,
-    media_row,
+    stored_media_row,
     transcription_row,
 )
 from resources.transcriptions.state import VISIBLE, absent, cancel_row, locked_media, locked_row
@@ -107,7 +107,7 @@ class TranscriptionActions:
                 )
             current = transcription_row(row)
             request = TranscriptionRequest(
-                media_row(media).source, current.options, current.priority, force
+                stored_media_row(media).source, current.options, current.priority, force
             )
             if limits is not None:
                 [answer] = within_limits(connection, [request], requester, limits)
@@ -150,7 +150,7 @@ def owned_row(connection: Connection[DictRow], id: str, owner: str | None) -> Di
     values = {"id": id, "owner": owner}
     row = connection.execute(f"{VISIBLE} for update", values).fetchone()
     if row is None:
-        raise absent(connection, id)
+        raise absent(connection, id, owner)
     return row
 
 

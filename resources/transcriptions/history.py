@@ -58,7 +58,7 @@ def event_history(
     values = {"id": id, "owner": owner, "after": after}
     with postgres.transaction() as connection:
         if connection.execute(VISIBLE, values).fetchone() is None:
-            raise absent(connection, id)
+            raise absent(connection, id, owner)
         number = 0
         if after is not None:
             last = connection.execute(_NUMBER, values).fetchone()

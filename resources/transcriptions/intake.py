@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from resources.events import EVENT_VERSION, add_event, insert_events, trace_id
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL
+from resources.postgres.predicates import erased_for
 from resources.sites.domains import site_of
 from resources.transcriptions.captions import delete_captions
 from resources.transcriptions.checkpoints import delete_checkpoint
@@ -27,26 +28,28 @@ from ytcaption.domain.request import TranscriptionStatus
 _INSERT_NEW = f"""
 with requested as materialized (
     select * from jsonb_to_recordset(%(requested)s) as requested(
-        id text, media_id text, kind text, url text, extractor text, title text, site text,
+        id text, media_id text, kind text, url text, extractor text, site text,
         options jsonb, priority text
     )
 ), known_media as (
-    insert into ytcaption.media as known (id, kind, url, extractor, title, site)
-    select distinct on (media_id) media_id, kind, url, extractor, title, site
+    insert into ytcaption.media as known (id, kind, url, extractor, site)
+    select distinct on (media_id) media_id, kind, url, extractor, site
     from requested order by media_id
     on conflict (id) do update
     set url = coalesce(excluded.url, known.url),
         extractor = coalesce(excluded.extractor, known.extractor),
-        title = coalesce(known.title, excluded.title),
         site = coalesce(excluded.site, known.site),
         updated_at = now()
     -- A row that would not change is locked only.
     where (coalesce(excluded.url, known.url), coalesce(excluded.extractor, known.extractor),
-           coalesce(known.title, excluded.title), coalesce(excluded.site, known.site))
-        is distinct from (known.url, known.extractor, known.title, known.site)
+           coalesce(excluded.site, known.site))
+        is distinct from (known.url, known.extractor, known.site)
 ), revived as (
     delete from ytcaption.tombstone using requested
     where id_sha256 = encode(sha256(convert_to(requested.id, 'UTF8')), 'hex')
+), revived_for_owner as (
+    delete from ytcaption.erased_for using requested
+    where id_owner_sha256 = {erased_for("requested.id", "%(owner)s")}
 ), created as (
     insert into ytcaption.transcription
         (id, media_id, options, priority, source_site, owner, traceparent)
@@ -68,7 +71,7 @@ with requested as materialized (
         number integer, transcription_id text, media_id text, run_id text, priority text,
         force boolean, metadata jsonb, created boolean, queued boolean, attempt integer,
         queued_priority text,
-        callback_url text, callback_include text, keep boolean
+        callback_url text, callback_include text, keep boolean, title text, url text
     )
 ), called_back as (
     insert into ytcaption.webhook (owner)
@@ -77,9 +80,9 @@ with requested as materialized (
 ), stored as (
     insert into ytcaption.request (
         id, transcription_id, priority, force, metadata, owner, callback_url, callback_include,
-        keep)
+        keep, title, url)
     select request_id, transcription_id, priority, force, metadata, %(owner)s,
-        callback_url, callback_include, keep
+        callback_url, callback_include, keep, title, url
     from requested order by number
 ), new_event as (
     select number * 2 + step as position, event_type, transcription_id, media_id, run_id,
@@ -171,6 +174,8 @@ def _request_values(number: int, applied: _Applied, row: DictRow) -> dict[str, A
         "callback_url": request.callback.url if request.callback else None,
         "callback_include": request.callback.include if request.callback else None,
         "keep": request.pinned,
+        "title": None if request.inherits else clean(request.source.title),
+        "url": None if request.inherits else request.source.url,
     }
 
 
@@ -219,9 +224,9 @@ def _media_values(request: TranscriptionRequest) -> dict[str, Any]:
         "id": request.id,
         "media_id": source.media_id,
         "kind": source.kind,
-        "url": source.url,
+        # One that the caller has not given now may be older than the stored one.
+        "url": None if request.inherits else source.url,
         "extractor": source.extractor,
-        "title": clean(source.title),
         "site": site_of(source.url) if source.url else None,
         "options": request.options.to_dict(),
         "priority": request.priority,

@@ -12,12 +12,12 @@ from resources.postgres.predicates import is_erased, is_visible_to_owner
 from resources.sites.wait_reasons import WAITING_FOR, Waiting, waiting_of
 from resources.telemetry.spans import traced
 from resources.transcriptions.rows import (
-    MEDIA_COLUMNS,
     MediaRow,
     TranscriptionRow,
     media_row,
     transcription_row,
 )
+from resources.transcriptions.seen_media import MEDIA_COLUMNS, media_columns, title_for
 from resources.transcriptions.state import absent
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.request import TranscriptionStatus
@@ -31,7 +31,7 @@ IS_IN_CHANNEL: LiteralString = (
 )
 """SQL: whether a media belongs to the channel with this id or full name."""
 
-_MEDIA: LiteralString = ", ".join([f"media.{name} as media__{name}" for name in MEDIA_COLUMNS])
+_MEDIA: LiteralString = media_columns("media", "%(sees_only)s", "media__")
 
 # For one row, count those before it; for many, number the queue once.
 _POSITION_OF_ONE: LiteralString = """
@@ -160,7 +160,7 @@ def transcription_detail(
     rows = postgres.rows(statement, _caller_values(caller) | {"id": id})
     if not rows:
         with postgres.transaction() as connection:
-            raise absent(connection, id)
+            raise absent(connection, id, caller.sees_only)
     return _detail(rows[0])
 
 
@@ -213,7 +213,7 @@ def _page_statement(
         conditions.append("transcription.created_at < %(created_before)s")
     if filter.title is not None:
         conditions.append(
-            "strpos(lower(coalesce(media.info ->> 'title', media.title)), lower(%(title)s)) > 0"
+            f"strpos(lower({title_for('media', '%(sees_only)s')}), lower(%(title)s)) > 0"
         )
     if filter.media_id is not None:
         conditions.append("transcription.media_id = %(media_id)s")

@@ -4,6 +4,9 @@ A transcription is visible to those who requested it, and to callers that may se
 """
 
 from collections.abc import Iterable
+from typing import LiteralString
+
+from psycopg.rows import DictRow
 
 from resources.postgres.connection import Postgres
 from resources.telemetry.spans import traced
@@ -14,11 +17,15 @@ from resources.transcriptions.rows import (
     media_row,
     transcription_row,
 )
+from resources.transcriptions.seen_media import media_columns
 from resources.transcriptions.state import VERSIONS, VISIBLE, absent
 from ytcaption.domain.errors import MediaNotFound, TranscriptionNotFound
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.domain.transcripts.timings import UNKNOWN, Timings
 
+_MEDIA: LiteralString = (
+    f"select {media_columns('media', '%(owner)s')} from ytcaption.media where id = %(id)s"  # noqa: S608
+)
 _TIMINGS = """
     with stored as (
         select number, (data ->> 'processing_s')::float8 as processing_s
@@ -55,7 +62,7 @@ def get_transcription(postgres: Postgres, id: str, owner: str | None = None) -> 
     rows = postgres.rows(VISIBLE, {"id": id, "owner": owner})
     if not rows:
         with postgres.transaction() as connection:
-            raise absent(connection, id)
+            raise absent(connection, id, owner)
     return transcription_row(rows[0])
 
 
@@ -68,15 +75,33 @@ def get_transcriptions(postgres: Postgres, ids: Iterable[str]) -> dict[str, Tran
 
 
 def get_media(postgres: Postgres, media_id: str) -> MediaRow:
-    """Return one media.
+    """Return one media as runs and operators need it: with the link of the next download, and the
+    latest title that any owner gave.
 
     Raises:
         MediaNotFound: no such id.
     """
-    rows = postgres.rows("select * from ytcaption.media where id = %(id)s", {"id": media_id})
+    row = _media(postgres, media_id, None)
+    return media_row(row | {"given_url": row["url"]})
+
+
+def seen_media(postgres: Postgres, media_id: str, owner: str | None) -> MediaRow:
+    """Return one media as a caller sees it.
+
+    Args:
+        owner: `Caller.sees_only`, whose own titles and links are in it; None: those of all owners.
+
+    Raises:
+        MediaNotFound: no such id.
+    """
+    return media_row(_media(postgres, media_id, owner))
+
+
+def _media(postgres: Postgres, media_id: str, owner: str | None) -> DictRow:
+    rows = postgres.rows(_MEDIA, {"id": media_id, "owner": owner})
     if not rows:
         raise MediaNotFound(f"There is no media {media_id[:120]}.")
-    return media_row(rows[0])
+    return rows[0]
 
 
 def media_versions(postgres: Postgres, media_id: str, owner: str | None = None) -> MediaVersions:
@@ -95,7 +120,8 @@ def media_versions(postgres: Postgres, media_id: str, owner: str | None = None) 
         )
     [row] = rows
     latest = transcription_row(row) if row["status"] == "completed" else None
-    return MediaVersions(get_media(postgres, media_id), row["versions"], row["completed"], latest)
+    media = seen_media(postgres, media_id, owner)
+    return MediaVersions(media, row["versions"], row["completed"], latest)
 
 
 def transcript_timings(postgres: Postgres, id: str) -> Timings:

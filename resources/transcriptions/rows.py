@@ -1,7 +1,7 @@
 """Rows of transcriptions, media, requests and events as Python objects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption.domain.media.media_url import unsigned
 from ytcaption.domain.request import (
     Priority,
     TranscriptionOptions,
@@ -69,7 +70,12 @@ class TranscriptionRow:
 
 @dataclass(frozen=True)
 class MediaRow:
-    """One media: its source, its description and its stored audio."""
+    """One media as one caller sees it: its source, its description and its stored audio.
+
+    Attributes:
+        source: with the title and link that the caller gave.
+        info: as the source itself publishes it.
+    """
 
     source: MediaSource
     info: MediaInfo
@@ -79,7 +85,10 @@ class MediaRow:
 
     @property
     def title(self) -> str | None:
-        """The source's title, or the one known before the download."""
+        """The source's title, else the one the caller gave. Of a media file the other way round:
+        all that its source states is the name of a file."""
+        if self.source.kind == "direct":
+            return self.source.title or self.info.title
         return self.info.title or self.source.title
 
     @property
@@ -124,6 +133,8 @@ class TranscriptionRequest:
         force: download and transcribe again. An upload's audio is kept: it has no other source.
         metadata: JSON of the requester, stored with the request.
         pinned: exempt the transcription and its audio from retention.
+        inherits: title and link are those of the owner's earlier requests for the media, not the
+            source's.
     """
 
     source: MediaSource
@@ -133,6 +144,7 @@ class TranscriptionRequest:
     metadata: Mapping[str, Any] | None = None
     callback: Callback | None = None
     pinned: bool = False
+    inherits: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -237,14 +249,6 @@ _AUDIO_COLUMNS = (
 )
 
 
-MEDIA_COLUMNS = (
-    "id", "kind", "url", "extractor", "title", "info", "audio_key", "audio_sha256",
-    "audio_size_bytes", "audio_duration_s", "audio_codec", "audio_container",
-    "audio_sample_rate_hz", "audio_channels", "created_at", "updated_at",
-)  # fmt: skip
-"""Columns that `media_row` reads."""
-
-
 def transcription_row(row: Mapping[str, Any]) -> TranscriptionRow:
     """Return the object for one row of `select * from ytcaption.transcription`."""
     values = {name: row[name] for name in TranscriptionRow.__dataclass_fields__ if name in row}
@@ -261,17 +265,30 @@ def transcription_row(row: Mapping[str, Any]) -> TranscriptionRow:
 
 
 def media_row(row: Mapping[str, Any]) -> MediaRow:
-    """Return the object for one row of `select * from ytcaption.media`."""
+    """Return the object for one row of `seen_media.media_columns`."""
     audio = None
     if row["audio_key"] is not None:
         audio = StoredAudio(**{name: row[f"audio_{name}"] for name in _AUDIO_COLUMNS})
+    info, url = MediaInfo.from_dict(row["info"]), row["url"]
+    if row["kind"] == "upload":
+        # Earlier versions stored a file's name here, which belongs to the uploader.
+        info = replace(info, title=None)
+    if row["kind"] == "direct":
+        url = row["given_url"] or (url and unsigned(url))
+        info = replace(info, webpage_url=url)
     return MediaRow(
-        source=MediaSource(row["id"], row["kind"], row["url"], row["extractor"], row["title"]),
-        info=MediaInfo.from_dict(row["info"]),
+        source=MediaSource(row["id"], row["kind"], url, row["extractor"], row["given_title"]),
+        info=info,
         audio=audio,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def stored_media_row(row: Mapping[str, Any]) -> MediaRow:
+    """Return the object for one row of `select * from ytcaption.media`, with the link of the next
+    download and without titles that callers gave."""
+    return media_row({**row, "given_title": None, "given_url": row["url"]})
 
 
 LISTED = 1_000

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 from resources.events import add_event
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import ENDS_CHANNEL, PROGRESS_CHANNEL, WORK_CHANNEL, notify
-from resources.postgres.predicates import is_erased, is_visible_to_owner
+from resources.postgres.predicates import is_erased, is_erased_for, is_visible_to_owner
 from ytcaption.domain.errors import (
     ClaimLost,
     TranscriptionErased,
@@ -116,9 +116,17 @@ def not_found(id: str) -> TranscriptionNotFound:
     return TranscriptionNotFound(f"There is no transcription {id[:120]}.")
 
 
-def absent(connection: Connection[DictRow], id: str) -> YtcaptionError:
-    """Return why there is no row: TranscriptionErased if it existed, else TranscriptionNotFound."""
-    row = connection.execute(f"select {is_erased('%s')} as erased", (id,)).fetchone()
+def absent(connection: Connection[DictRow], id: str, owner: str | None) -> YtcaptionError:
+    """Return why an owner sees no row: TranscriptionErased if they had it, else
+    TranscriptionNotFound.
+
+    Args:
+        owner: `Caller.sees_only`; None: sees everything.
+    """
+    row = connection.execute(
+        f"select {is_erased_for('%(id)s')} as erased",
+        {"id": id, "owner": owner},
+    ).fetchone()
     return erased_error() if row and row["erased"] else not_found(id)
 
 

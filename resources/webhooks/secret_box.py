@@ -14,6 +14,9 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from resources.disk import fsync
 from ytcaption.domain.errors import SecretUnreadable, SetupError
 from ytcaption.settings.settings import Settings
+from ytcaption.settings.small_file import read_small_text
+
+MAX_KEY_BYTES = 64 * 1024
 
 
 class SecretBox:
@@ -80,6 +83,6 @@ def key_file(home: Path) -> str:
                 fsync(home)
             finally:
                 draft.unlink(missing_ok=True)
-        return path.read_text()
+        return read_small_text(path, MAX_KEY_BYTES)
     except OSError as error:
         raise SetupError(f"{path} cannot be used: {error.strerror}.") from error

@@ -19,6 +19,7 @@ import psutil
 
 from resources.worker.embedding_protocol import MAX_RESPONSE_BYTES, EmbedRequest
 from resources.worker.protocol import EmbeddingHealth, encode_error, encode_line
+from ytcaption.settings.secret_variables import MODELS, only_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -141,11 +142,11 @@ class EmbeddingProcess:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with limited threads, and without progress bars in the worker's
-    log."""
+    """Return the environment with limited threads, without secrets but those that fetch a model,
+    and without progress bars in the worker's log."""
     threads = str(max(1, len(os.sched_getaffinity(0)) // 2))
     return {
-        **environment,
+        **only_secrets(environment, MODELS),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",

@@ -18,6 +18,7 @@ class SearchSettings(SettingsGroup):
     )
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
-        description="Model of semantic search: a sentence-transformers folder, or a name on the "
-        "Hugging Face hub; the same for workers. After a change all passages are embedded again.",
+        description="Model of semantic search: a sentence-transformers folder, or a model of the "
+        "Hugging Face hub at one commit and with one hash, `OWNER/NAME@COMMIT:SHA256`; the same "
+        "for workers. After a change all passages are embedded again.",
     )

@@ -1,23 +1,22 @@
-"""All settings of an installation, from `YTCAPTION_*` variables or a `.env` file.
+"""All settings of an installation, from `YTCAPTION_*` variables or a file (`settings_file`).
 
-Nothing else reads the environment. A variable is named after its field, whatever the field's group:
-`YTCAPTION_BEAM_SIZE` sets `settings.speech.beam_size`.
+Nothing else reads the environment. An empty variable is an unset one. A variable is named after its
+field, whatever the field's group: `YTCAPTION_BEAM_SIZE` sets `settings.speech.beam_size`.
 """
 
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    DotEnvSettingsSource,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -36,6 +35,7 @@ from ytcaption.settings.operation import OperationSettings
 from ytcaption.settings.retention import RetentionSettings
 from ytcaption.settings.runs import RunSettings
 from ytcaption.settings.search import SearchSettings
+from ytcaption.settings.settings_file import default_home, file_variables, settings_file
 from ytcaption.settings.speech import SpeechSettings
 from ytcaption.settings.storage import StorageSettings
 from ytcaption.settings.throttle import ThrottleSettings
@@ -51,18 +51,16 @@ OLD_NAMES = {
 }
 """Names of version 0.1, accepted until version 0.3, with today's."""
 
-_ENV_FILE = ".env"
+_file: ContextVar[Mapping[str, str | None]] = ContextVar("variables of the file")
 
 
 class Settings(BaseSettings):
     """One installation."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     home: Path = Field(
-        default_factory=lambda: Path(platformdirs.user_data_dir("ytcaption")),
+        default_factory=default_home,
         description="The folder of everything that ytcaption keeps on this machine.",
     )
     storage: StorageSettings = Field(default_factory=StorageSettings.default)
@@ -82,13 +80,19 @@ class Settings(BaseSettings):
         None, description="The API key that `ytcaption transcribe --server` sends."
     )
 
-    def __init__(self, *, _env_file: str | Path | None = _ENV_FILE, **values: Any) -> None:
+    def __init__(self, *, _env_file: Path | None = None, **values: Any) -> None:
         """Read the environment and `_env_file`; `values`, by field name, come before both.
 
         Raises:
             ValidationError: a value is wrong.
+            SetupError: the file cannot be read.
         """
-        super().__init__(_env_file=_env_file, **_by_group(values))
+        # pydantic-settings would read a file of any kind and size.
+        token = _file.set({} if _env_file is None else file_variables(_env_file))
+        try:
+            super().__init__(_env_file=None, **_by_group(values))
+        finally:
+            _file.reset(token)
 
     @classmethod
     def settings_customise_sources(
@@ -99,13 +103,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return arguments, environment and `.env` file, in this order of precedence."""
+        """Return arguments, environment and file, in this order of precedence."""
         assert isinstance(env_settings, EnvSettingsSource)
-        assert isinstance(dotenv_settings, DotEnvSettingsSource)
         return (
             init_settings,
             _FlatSource(settings_cls, env_settings.env_vars),
-            _FlatSource(settings_cls, dotenv_settings.env_vars),
+            _FlatSource(settings_cls, _file.get()),
         )
 
     @field_validator("home")
@@ -215,7 +218,7 @@ class _FlatSource(PydanticBaseSettingsSource):
         values = {
             key.removeprefix(prefix): value
             for key, value in self._variables.items()
-            if key.startswith(prefix) and value is not None
+            if key.startswith(prefix) and value is not None and value.strip()
         }
         for old, new in OLD_NAMES.items():
             if old in values:
@@ -245,16 +248,19 @@ def load_settings() -> Settings:
     """Return the settings of the environment; the same object until something has changed.
 
     Raises:
-        SetupError: naming each variable that is wrong and what is wrong with it.
+        SetupError: naming each variable that is wrong and what is wrong with it; or the file of
+            settings cannot be read.
     """
-    return _settings(tuple(os.environ.items()), _folder(), _file_state(Path(_ENV_FILE)))
+    file = settings_file()
+    state = None if file is None else _file_state(file)
+    return _settings(file, state, tuple(os.environ.items()), _folder())
 
 
 @lru_cache(maxsize=1)
-def _settings(*_read: object) -> Settings:
+def _settings(file: Path | None, *_read: object) -> Settings:
     # Reading them takes milliseconds, and runs and sensor ticks ask for them again and again.
     try:
-        return Settings()
+        return Settings(_env_file=file)
     except ValidationError as error:
         wrong = "; ".join(
             f"{PREFIX}{_field_of(item['loc']).upper()}: {item['msg'].removeprefix('Value error, ')}"

@@ -183,7 +183,7 @@ class _Steps:
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 size_bytes = file.tell()
-        info = MediaInfo(title=media.source.title, duration_s=probe.duration_s)
+        info = MediaInfo(duration_s=probe.duration_s)
         audio = _stored(key, sha256, size_bytes, probe)
         self.run_store.audio_stored(self.work.id, self.work.run_id, info, audio)
 

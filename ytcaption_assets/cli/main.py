@@ -1,5 +1,6 @@
 """The `ytcaption` command."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,8 +58,23 @@ def global_options(
             "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings-file",
+            help="File with settings, lines VARIABLE=value; default: YTCAPTION_SETTINGS_FILE, or "
+            "`.env` in the home.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Take the options that stand before a command."""
+    from ytcaption.settings.settings_file import VARIABLE, unread_file
+
+    if settings_file is not None:
+        os.environ[VARIABLE] = str(settings_file.expanduser().absolute())
+    if warning := unread_file():
+        sys.stderr.write(f"ytcaption: {warning}.\n")
 
 
 def transcribe(

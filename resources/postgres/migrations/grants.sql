@@ -24,6 +24,7 @@ grant select, insert on ytcaption.delivery_attempt to ytcaption_api;
 -- A callback that is gone is not called again.
 grant update (callback_url, keep) on ytcaption.request to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
+grant select, insert, delete on ytcaption.erased_for to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 grant select, insert, update, delete on ytcaption.channel, ytcaption.channel_item to ytcaption_api;
 grant select on ytcaption.pace to ytcaption_api;
@@ -61,7 +62,7 @@ grant select on ytcaption.audio_use to ytcaption_dagster;
 grant update (url, extractor, title, site) on ytcaption.media to ytcaption_dagster;
 grant update (priority, queued_at, owner, traceparent) on ytcaption.transcription to ytcaption_dagster;
 grant select (owner, url), insert (owner) on ytcaption.webhook to ytcaption_dagster;
-grant select, delete on ytcaption.tombstone to ytcaption_dagster;
+grant select, delete on ytcaption.tombstone, ytcaption.erased_for to ytcaption_dagster;
 -- Upkeep: leases of dead notifiers, and what is too old.
 grant select, delete on ytcaption.delivery, ytcaption.idempotency to ytcaption_dagster;
 grant update (lease, leased_until) on ytcaption.delivery to ytcaption_dagster;

@@ -222,9 +222,11 @@ def test_the_page_asks_for_a_key(
     session, *elsewhere = browser.execute_script(stored)
     assert key in session
     assert key not in f"{elsewhere} {browser.current_url} {browser.page_source}"
+    assert "Ask not" in session and "Ask not" not in f"{elsewhere}"
 
     page.find("forget-key").click()
     page.wait(lambda: page.find("sign-in").is_displayed())
+    assert "Ask not" not in str(browser.execute_script(stored))
     assert key not in browser.execute_script(stored)[0]
 
 

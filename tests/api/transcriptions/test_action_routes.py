@@ -265,7 +265,8 @@ def test_without_dagsters_storage_an_erasure_is_503(client: TestClient, world: W
 def test_one_of_several_requesters_erases_only_their_own(
     keys: Keys, client: TestClient, world: World, erasable: None
 ) -> None:
-    """204, then 404 to them; the other's result stays until they erase it."""
+    """204, then 410 to them, as if nobody else had it; the other's result stays until they erase
+    it."""
     id = submit(world, keys.owner("anna"))
     world.completed()
     with world.request_store.postgres.transaction() as connection:
@@ -274,7 +275,7 @@ def test_one_of_several_requesters_erases_only_their_own(
         )
     url = f"{PATH}/{id}"
     assert client.delete(url, headers=keys.header("anna")).status_code == 204
-    assert client.get(url, headers=keys.header("anna")).status_code == 404
+    assert client.get(url, headers=keys.header("anna")).status_code == 410
     assert client.get(f"{url}/result", headers=keys.header("bert")).status_code == 200
     assert client.delete(url, headers=keys.header("bert")).status_code == 204
     assert client.get(url, headers=keys.header("bert")).status_code == 410

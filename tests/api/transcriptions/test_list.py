@@ -24,7 +24,7 @@ AUDIO = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,web
 def add(store: RequestStore, name: str, *, language: str | None = None, **more: Any) -> str:
     """Return a queued one."""
     media_id = f"url-{name.replace(' ', '-').rstrip('%')}"
-    source = MediaSource(media_id, "direct", f"https://example.org/{media_id}", title=name)
+    source = MediaSource(media_id, "site", f"https://example.org/{media_id}", title=name)
     return store.submit(source, TranscriptionOptions("base", language), **more).transcription.id
 
 

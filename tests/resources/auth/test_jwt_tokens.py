@@ -187,6 +187,20 @@ def test_published_secrets_are_not_used() -> None:
                 check(tokens, token)
 
 
+def test_a_short_rsa_key_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """Below 2,048 bits: the caller is told so, the log names the key, other keys are used."""
+    short = rsa.generate_private_key(public_exponent=65537, key_size=2040)
+    issuer = Issuer(short=short, long=PRIVATE_KEY)
+    tokens = issuer.tokens()
+
+    for _ in range(2):
+        with pytest.raises(Unauthenticated, match="RSA key has fewer than 2,048 bits"):
+            check(tokens, signed(short, "RS256", "short"))
+    assert check(tokens, signed(PRIVATE_KEY, "RS256", "long")).owner == f"jwt:{ISSUER}:ada"
+    assert issuer.fetches == 1
+    assert "the issuer's RSA key 'short' has 2040 bits and is not used" in caplog.text
+
+
 def test_keys_that_the_token_brings_are_ignored() -> None:
     """`jwk`, `jku` and `x5u` of an attacker name his own key."""
     issuer = Issuer(one=PRIVATE_KEY)

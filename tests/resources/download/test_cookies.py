@@ -1,6 +1,7 @@
 """The operator's cookies: which of them go to a download, and what is refused."""
 
 import io
+import os
 import sqlite3
 from http.cookiejar import Cookie
 from pathlib import Path
@@ -78,6 +79,11 @@ def test_an_unusable_file_is_refused(file: Path):
     file.unlink()
     with pytest.raises(SetupError, match="cannot be read: No such file"):
         check_cookies(known)
+    for make in (lambda: os.mkfifo(file, 0o600), lambda: file.symlink_to("/dev/zero")):
+        make()
+        with pytest.raises(SetupError, match="cannot be read: it is no regular file"):
+            check_cookies(known)
+        file.unlink()
 
 
 def test_an_extensions_export_is_read(file: Path):

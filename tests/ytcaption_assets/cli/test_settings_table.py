@@ -110,8 +110,9 @@ def test_what_is_unknown_here_is_named_at_the_start(monkeypatch):
 
 
 def test_settings_are_read_once_and_again_after_a_change(monkeypatch, tmp_path):
-    """The environment, the folder or `.env` may change; otherwise the same object is returned."""
-    monkeypatch.chdir(tmp_path)
+    """The environment, the folder or the home's file may change; otherwise the same object is
+    returned."""
+    monkeypatch.setenv("YTCAPTION_HOME", str(tmp_path))
     monkeypatch.delenv("YTCAPTION_BEAM_SIZE", raising=False)
     assert load_settings() is load_settings()
     monkeypatch.setenv("YTCAPTION_BEAM_SIZE", "3")

@@ -6,7 +6,7 @@ Document types are refused, and with them all entities; elements may be nested 6
 import math
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import ParseError  # nosec B405
 
 from ytcaption.domain.captions.ttml_times import TimeParameters
 

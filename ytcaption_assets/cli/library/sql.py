@@ -111,11 +111,15 @@ def _statement(query: str | None, file: Path | None) -> str:
         InvalidOption: there is none, or there are two.
         FileUnreadable: the file cannot be read.
     """
+    from resources.lake.query import MAX_SQL_LENGTH
+
     if query not in (None, "-") and file is not None:
         raise InvalidOption("Give one query, as an argument or with --file.")
     if file is not None:
         try:
-            return file.read_text(encoding="utf-8")
+            # It may be a pipe; the query checks its length.
+            with file.open(encoding="utf-8") as opened:
+                return opened.read(MAX_SQL_LENGTH + 1)
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise FileUnreadable(f"{file} cannot be read: {why}.") from error
@@ -125,7 +129,7 @@ def _statement(query: str | None, file: Path | None) -> str:
         raise InvalidOption(
             'Give a query, such as: ytcaption sql "select count(*) from transcripts"'
         )
-    return sys.stdin.read()
+    return sys.stdin.read(MAX_SQL_LENGTH + 1)
 
 
 def write_result(result: "QueryResult", format: RowsFormat, path: Path | None = None) -> None:

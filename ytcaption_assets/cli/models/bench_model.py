@@ -13,6 +13,7 @@ import typer
 
 from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError, UnknownModel, YtcaptionError
+from ytcaption.settings.secret_variables import only_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,7 +132,7 @@ def _child(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=decoding_environment(os.environ),
+        env=decoding_environment(only_secrets(os.environ, ())),
     )
     assert child.stdout is not None
     try:

@@ -11,8 +11,10 @@ from typing import IO, Self
 
 from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError
+from ytcaption.settings.secret_variables import only_secrets
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_environment
+from ytcaption_assets.cli.up.program_list import RUN_SECRETS
 
 STOP_S = 10
 SEND_S = 5
@@ -40,7 +42,9 @@ class TranscriptionProcess:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=decoding_environment(dagster_environment(self._settings)),
+            env=decoding_environment(
+                only_secrets(dagster_environment(self._settings), RUN_SECRETS)
+            ),
             start_new_session=True,  # Ctrl-C goes to the parent, which ends this process
         )
         return self

@@ -18,10 +18,11 @@ from resources.orchestration.pauses import pool_slots
 from resources.postgres.urls import database_urls, libpq_url
 from resources.processes.runtime_directory import runtime_directory
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption.settings.secret_variables import STORAGE_URL_VARIABLE
 from ytcaption.settings.settings import Settings
+from ytcaption.settings.settings_file import VARIABLE, settings_file
 
 LOCATION_NAME = "ytcaption"
-STORAGE_URL_VARIABLE = "YTCAPTION_DAGSTER_STORAGE_URL"
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -74,12 +75,15 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """Return the whole environment of a daemon, webserver, code server, API or worker.
+    """Return the environment of which each process gets a part, without the secrets that it does
+    not need (`Program.secrets`).
 
     It contains the settings, so that options of the command line reach every process.
     """
+    file = {VARIABLE: str(settings_file())} if os.environ.get(VARIABLE, "").strip() else {}
     return {
         **os.environ,
+        **file,
         **_settings_environment(settings),
         "DAGSTER_HOME": str(dagster_home(settings)),
         STORAGE_URL_VARIABLE: database_urls(settings).dagster_storage,
@@ -164,6 +168,14 @@ def _run_launcher(settings: Settings) -> dict[str, object]:
     }
 
 
+def _is_folder(name: str, value: object) -> bool:
+    """Return whether a setting that may name something else names a folder."""
+    text = str(value)
+    if name == "object_store_url":
+        return bool(text) and "://" not in text
+    return name == "embedding_model" and os.sep in text and Path(text).expanduser().is_dir()
+
+
 def _settings_environment(settings: Settings) -> dict[str, str]:
     environment = {}
     for name in sorted(settings.set_names() | {"home"}):
@@ -174,6 +186,9 @@ def _settings_environment(settings: Settings) -> dict[str, str]:
             value = value.get_secret_value()
         elif isinstance(value, tuple):
             value = ",".join(value)
+        elif isinstance(value, Path) or _is_folder(name, value):
+            # The processes have another working folder.
+            value = Path(value).expanduser().absolute()
         environment[f"YTCAPTION_{name.upper()}"] = str(value)
     return environment
 

@@ -18,12 +18,14 @@ def notifier() -> None:
     from resources.telemetry.logs import log_handler
     from resources.webhooks.notifier import MARK, Notifier
     from ytcaption.settings.settings import load_settings
+    from ytcaption.settings.settings_file import file_in_force
 
     settings = load_settings()
     require_settled(settings)
     logging.getLogger().addHandler(log_handler(settings.operation.log_format))
     for name in ("ytcaption", "ytcaption_assets", "resources"):
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger(__name__).info(file_in_force())
     make_runtime_directory(settings.home)
     mark = runtime_directory(settings.home) / MARK
     watch = PipelineWatch(settings, Postgres.from_settings(settings, "api"))

@@ -9,6 +9,13 @@ from resources.processes.runtime_directory import runtime_directory
 from resources.transcribe.device import gpu_count
 from resources.webhooks.notifier import MARK as NOTIFIER_MARK
 from resources.worker.client import worker_at, worker_socket
+from ytcaption.settings.secret_variables import (
+    DATABASES,
+    MODELS,
+    OBJECT_STORE,
+    STORAGE_URL_VARIABLE,
+    TRACES,
+)
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import (
     LOCATION_NAME,
@@ -30,6 +37,36 @@ from ytcaption_assets.cli.up.orphans import group_members
 from ytcaption_assets.cli.up.supervisor import Program
 
 WEBSERVER_HOST = "127.0.0.1"  # others reach Dagster's page through a proxy
+
+# The secrets of each program. What takes files of others (`children`) gets none.
+_DAGSTER = frozenset({STORAGE_URL_VARIABLE, "PGPASSWORD"})
+RUN_SECRETS = (
+    DATABASES
+    | OBJECT_STORE
+    | MODELS
+    | TRACES
+    | {
+        "YTCAPTION_PROXIES",
+        "YTCAPTION_WORKER_TOKEN",
+    }
+)
+_API = (
+    DATABASES
+    | OBJECT_STORE
+    | MODELS
+    | TRACES
+    | {
+        "YTCAPTION_JWT_SECRET",
+        "YTCAPTION_PROXIES",  # a dry run of a channel reads its list
+        "YTCAPTION_RATE_LIMIT_URL",
+        "YTCAPTION_WEBHOOK_KEY",
+        "YTCAPTION_WORKER_TOKEN",  # a search by meaning embeds its words
+    }
+)
+# Dagster's page compares the key of whoever signs in; a JWT secret tells it that keys are needed.
+_WEBSERVER = DATABASES | {"YTCAPTION_JWT_SECRET"}
+_NOTIFIER = DATABASES | TRACES | {"YTCAPTION_NOTIFY_URLS", "YTCAPTION_WEBHOOK_KEY"}
+_WORKER = MODELS | TRACES
 
 
 def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: bool) -> list[Program]:
@@ -61,6 +98,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
             stop_s=1.5,
             has_work=lambda pid: bool(group_members(pid)),
             is_needed=False,  # the API works without Dagster
+            secrets=RUN_SECRETS,
         ),
         Program(
             "daemon",
@@ -71,6 +109,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
             has_work=lambda _: False,  # each of its steps is a database transaction
             is_needed=False,
             is_working=lambda: any_sensor_ticks(instance, settings),
+            secrets=_DAGSTER,
         ),
         Program(
             "webserver",
@@ -78,6 +117,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
             lambda _: http_answers(WEBSERVER_HOST, page, "/healthz"),
             after=("code",),
             is_needed=False,
+            secrets=_WEBSERVER,
         ),
         Program(
             "api",
@@ -94,6 +134,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
             ),
             lambda _: http_answers(host, port, "/healthz"),
             ends_group=True,
+            secrets=_API,
         ),
     ]
     if has_run_server(settings):
@@ -112,6 +153,7 @@ def _run_server(settings: Settings) -> Program:
         stop_s=1.5,
         has_work=lambda pid: bool(group_members(pid)),
         is_needed=False,  # without it runs start in new interpreters
+        secrets=RUN_SECRETS,
     )
 
 
@@ -135,6 +177,7 @@ def _notifier(settings: Settings) -> Program:
         lambda uptime_s: touched_within(mark, uptime_s),
         has_work=lambda _: False,  # the next notifier sends what this one has claimed
         is_needed=False,  # without it the outbox waits
+        secrets=_NOTIFIER,
     )
 
 
@@ -159,6 +202,7 @@ def _worker(settings: Settings, number: int, *, has_gpu: bool) -> Program:
         stop_s=1.5,
         has_work=lambda _: False,  # the runs that use it have ended
         is_needed=False,  # without it runs load the model themselves
+        secrets=_WORKER,
     )
 
 

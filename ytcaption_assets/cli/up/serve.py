@@ -18,10 +18,11 @@ from resources.postgres.embedded import ensure_postgres, running_postgres
 from resources.postgres.migrate import migrate
 from resources.postgres.server_check import check_servers
 from resources.processes.native_threads import decoding_environment
-from resources.processes.runtime_directory import make_runtime_directory
+from resources.processes.runtime_directory import make_runtime_directory, runtime_directory
 from resources.sites.resolve import check_sites
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.settings.settings import Settings
+from ytcaption.settings.settings_file import file_in_force
 from ytcaption_assets.cli.database import settle_restore
 from ytcaption_assets.cli.up.dagster_home import (
     code_server_socket,
@@ -61,6 +62,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
             output.write("up", f"ended {count} processes left by an earlier `ytcaption up`")
         settings = with_log_format(_with_ports(settings, webserver=webserver), console)
         output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
+        output.write("up", file_in_force())
         make_runtime_directory(settings.home)
         prepare_dagster_home(settings)
         settle_restore(settings)
@@ -83,6 +85,8 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                     [*workers, *programs(settings, instance, webserver=webserver)],
                     environment=_environment(settings),
                     output=output,
+                    # Dagster would read a file `.env` of the current folder, whatever it holds.
+                    directory=runtime_directory(settings.home),
                     on_change=state.save,
                     on_ready=lambda took_s: _print_ready(output, settings, took_s, webserver),
                     watch=watch,
@@ -118,8 +122,9 @@ def _environment(settings: Settings) -> dict[str, str]:
     environment = decoding_environment(dagster_environment(settings)) | {MARK: str(settings.home)}
     # Dagster removes the first entry of the import path, which it takes for the script's folder. So
     # that it removes no entry of the user's, put the socket's folder, which has no modules, first.
-    entries = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, entries))
+    given = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    entries = [str(code_server_socket(settings).parent), *map(os.path.abspath, given)]
+    environment["PYTHONPATH"] = os.pathsep.join(entries)
     if settings.api.api_workers > 1:
         # In this folder prometheus-client adds the counters of several processes, from 0 at start.
         folder = code_server_socket(settings).parent / "metrics"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ytcaption.domain.errors import YtcaptionError
+from ytcaption.settings.secret_variables import only_secrets
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 
 _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
@@ -38,6 +39,7 @@ class Program:
             unknown. It is restarted after `policy.stuck_s` without.
         ends_group: kill the processes that it has started when it ends, because they would occupy
             its port.
+        secrets: names of the variables of `SECRETS` that its environment holds.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Program:
     is_working: Callable[[], bool | None] = lambda: None
     ends_group: bool = False
     is_needed: bool = True
+    secrets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Supervisor:
         *,
         environment: Mapping[str, str],
         output: ProcessOutput,
+        directory: Path | None = None,
         on_change: Callable[[Sequence[Child]], None] = lambda children: None,
         on_ready: Callable[[float], None] = lambda seconds: None,
         watch: Callable[[], None] = lambda: None,
@@ -121,8 +125,9 @@ class Supervisor:
 
         Args:
             programs: in the order to start; they are stopped in the reverse order.
-            environment: complete environment of every process.
+            environment: of which each process gets all but the secrets that it does not need.
             output: receives their lines, and our own as `up`.
+            directory: working folder of every process; by default this process's.
             on_change: called after each start and death.
             on_ready: called once when all are ready, with the seconds that it took.
             watch: called every 5 s.
@@ -131,6 +136,7 @@ class Supervisor:
         self._children = [Child(program) for program in programs]
         self._environment = dict(environment)
         self._output = output
+        self._directory = directory
         self._on_change = on_change
         self._on_ready = on_ready
         self._watch = watch
@@ -210,7 +216,8 @@ class Supervisor:
         child.started_at = time.monotonic()
         child.process = subprocess.Popen(
             [*launcher, *child.program.arguments],
-            env=self._environment,
+            cwd=self._directory,
+            env=only_secrets(self._environment, child.program.secrets),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -30,6 +30,7 @@ def worker(
     restart_for_decoding()
     from resources.telemetry.logs import log_handler
     from ytcaption.settings.settings import load_settings
+    from ytcaption.settings.settings_file import file_in_force
 
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(gpu)
@@ -42,6 +43,7 @@ def worker(
     root.addHandler(log_handler(settings.operation.log_format))
     for name in ("ytcaption", "ytcaption_assets", "resources"):
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger(__name__).info(file_in_force())
     if host is None:
         serve_here(settings, number)
     else:

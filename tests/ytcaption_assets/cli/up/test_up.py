@@ -27,6 +27,29 @@ from ytcaption_assets.cli import main
 from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
 
+SECRETS = {
+    "YTCAPTION_API_KEY": "ytc_secret_of_a_client",
+    "YTCAPTION_NOTIFY_URLS": "json://secret@127.0.0.1:9/",
+    "YTCAPTION_PROXIES": "http://me:secret@127.0.0.1:9",
+    "YTCAPTION_WEBHOOK_KEY": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=",
+    "YTCAPTION_WORKER_TOKEN": "secret" * 8,
+    "AWS_SECRET_ACCESS_KEY": "secret-of-s3",
+    "HF_TOKEN": "hf_secret",
+}
+"""Secrets that an operator may set; none of them changes what these tests do."""
+
+NEEDED_BY = {
+    "YTCAPTION_API_KEY": set(),
+    "YTCAPTION_NOTIFY_URLS": {"notifier"},
+    "YTCAPTION_PROXIES": {"api", "code", "runs"},
+    "YTCAPTION_WEBHOOK_KEY": {"api", "notifier"},
+    "YTCAPTION_WORKER_TOKEN": {"api", "code", "runs"},
+    "YTCAPTION_DAGSTER_STORAGE_URL": {"api", "code", "daemon", "notifier", "runs", "webserver"},
+    "AWS_SECRET_ACCESS_KEY": {"api", "code", "runs"},
+    "HF_TOKEN": {"api", "code", "runs", "worker-0"},
+}
+"""Secret -> processes whose environment holds it."""
+
 COMMAND = (sys.executable, "-m", "ytcaption_assets.cli.main")
 
 
@@ -126,7 +149,8 @@ def installation() -> Iterator[Up]:
     directory = root / "elsewhere"
     (directory / "api").mkdir(parents=True)
     (directory / "api" / "__init__.py").write_text("raise ImportError('not ours')")
-    installation = Up(root / "home", directory)
+    (directory / ".env").write_text("YTCAPTION_SITES=any\nYTCAPTION_API_HOST=0.0.0.0\n")
+    installation = Up(root / "home", directory, **SECRETS)
     try:
         yield installation
     finally:
@@ -200,6 +224,47 @@ def test_nothing_listens_beyond_this_machine(up: Up):
     assert {(each.laddr.ip, each.laddr.port) for each in listening} == {
         ("127.0.0.1", port) for port in ports
     }
+
+
+@pytest.mark.long
+def test_each_process_has_the_secrets_that_it_needs(up: Up):
+    """By the environment of each real process, Postgres' and children's children included."""
+    assert up.process is not None
+    postgres = int((up.home / "postgres/data/postmaster.pid").read_text().split()[0])
+    names = {each.pid: each.name for each in up.state.processes} | {postgres: "postgres"}
+    assert set(names.values()) >= {"code", "runs", "children", "daemon", "webserver", "worker-0"}
+    checked = set()
+    for process in [
+        *psutil.Process(up.process.pid).children(recursive=True),
+        *psutil.Process(postgres).children(),
+        psutil.Process(postgres),
+    ]:
+        try:
+            line = [process.pid, *(parent.pid for parent in process.parents())]
+            environ = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+        except (OSError, psutil.Error):
+            continue  # it has ended
+        name = next(names[pid] for pid in line if pid in names)
+        held = {entry.partition(b"=")[0].decode() for entry in environ} & set(NEEDED_BY)
+        assert held == {each for each, names in NEEDED_BY.items() if name in names}, name
+        checked.add(name)
+    assert checked >= set(names.values()) - {"up"}
+
+
+@pytest.mark.long
+def test_no_process_reads_a_file_of_the_current_folder(up: Up):
+    """Neither for our settings nor for Dagster, which would take every variable in it."""
+    said = "\n".join(up.lines)
+    assert "Loaded environment variables from .env file" not in said
+    assert f"settings: the environment; there is no {up.home}/.env." in said
+    assert f"{up.directory}/.env is not read, since the current folder may be anybody's" in said
+    assert up.state.api_host == "127.0.0.1"
+    folders = {
+        process.name: Path(f"/proc/{process.pid}/cwd").readlink()
+        for process in up.state.processes
+        if process.name != "up"
+    }
+    assert up.directory not in folders.values(), folders
 
 
 @pytest.mark.long
