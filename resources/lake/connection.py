@@ -111,7 +111,9 @@ class LakeConnection:
         with self._postgres.own_connection(_STATEMENT_S) as connection:
             shared = "" if exclusive else "_shared"
             try:
-                connection.execute(f"set lock_timeout = '{_LOCK_WAIT_S}s'")
+                connection.execute(
+                    "select set_config('lock_timeout', %s, false)", (f"{_LOCK_WAIT_S}s",)
+                )
                 connection.execute(
                     f"select pg_advisory_lock{shared}(%s, %s)", (_LOCK_CLASS, _WHOLE_LAKE)
                 )

@@ -22,7 +22,7 @@ from resources.postgres.connection import database_errors
 from resources.postgres.embedded import running_postgres
 from resources.postgres.ledger import compare, read_ledger
 from resources.postgres.migration_files import Migration, grants, migrations
-from resources.postgres.programs import MAJOR, dump, restore
+from resources.postgres.programs import MAJOR, dump, load
 from resources.postgres.urls import ROLES, SUPERUSER, database_name, database_urls, with_database
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings.settings import Settings
@@ -203,7 +203,7 @@ def _copied_schema(settings: Settings, server_major: int) -> Iterator[Connection
                 for role in ROLES.values():
                     connection.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
             newest = max(server_major, int(MAJOR))
-            restore(url, file, ["--no-owner", "--no-privileges"], server_major=newest)
+            load(url, file, ["--no-owner", "--no-privileges"], server_major=newest)
             with database_errors(), psycopg.connect(url, autocommit=True) as connection:
                 if _rows(connection, _HAS_EMBEDDINGS)[0]["found"]:
                     connection.execute("select ytcaption.make_embeddings()")

@@ -197,6 +197,26 @@ def dump(url: str, path: Path, arguments: Sequence[str], *, server_major: int) -
         raise program_failure("pg_dump", done.stderr)
 
 
+def load(url: str, path: Path, arguments: Sequence[str], *, server_major: int) -> None:
+    """Load a file that `dump` has just written into a database, with pg_restore.
+
+    It executes the SQL in the file, so the file must be our own, never one of a backup.
+
+    Raises:
+        StorageError, DiskFull, SetupError: as `dump`.
+    """
+    program = client_program("pg_restore", server_major)
+    with _environment(url, path.parent) as environment:
+        done = subprocess.run(
+            [str(program), "--exit-on-error", *arguments, "--dbname=service=ytcaption", str(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment,
+        )
+    if done.returncode != 0:
+        raise program_failure("pg_restore", done.stderr)
+
+
 def client_program(name: str, server_major: int) -> Path:
     """Return the path of `pg_dump`, `pg_restore` or `psql`, as new as the server or newer.
 
