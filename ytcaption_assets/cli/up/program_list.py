@@ -63,7 +63,7 @@ _API = (
         "YTCAPTION_WORKER_TOKEN",  # a search by meaning embeds its words
     }
 )
-# Dagster's page compares the key of whoever signs in; a JWT secret tells it that keys are needed.
+# Dagster's page checks the key of a person who signs in; a JWT secret means that keys are needed.
 _WEBSERVER = DATABASES | {"YTCAPTION_JWT_SECRET"}
 _NOTIFIER = DATABASES | TRACES | {"YTCAPTION_NOTIFY_URLS", "YTCAPTION_WEBHOOK_KEY"}
 _WORKER = MODELS | TRACES
