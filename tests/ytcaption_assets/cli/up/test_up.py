@@ -187,7 +187,7 @@ def test_all_processes_answer_and_status_reports_it(up: Up):
     assert get(up.state.api_host, up.state.api_port, "/readyz") == 200
     assert get("127.0.0.1", up.state.webserver_port, "/server_info") == 200
     prefixes = {line.partition(" │ ")[0].strip() for line in up.lines}
-    assert {"up", "code", "webserver", "api"} <= prefixes
+    assert {"up", "code", "api"} <= prefixes
     result = up.run("status", "--json")
     report = json.loads(result.stdout)
     assert {each["name"]: each["health"] for each in report["processes"]} == dict.fromkeys(
