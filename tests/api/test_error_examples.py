@@ -81,7 +81,7 @@ def test_there_are_examples() -> None:
     codes = {code for code, _ in examples()}
     assert len(codes) > 40
     known = {kind.code for kind in YtcaptionError.kinds()} | set(HTTP_CODES.values())
-    assert codes <= known | {"range_not_satisfiable"}
+    assert codes <= known | {"range_not_satisfiable", "cross_origin_refused"}
 
 
 @pytest.mark.parametrize(("code", "detail"), examples())
