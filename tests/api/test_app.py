@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
+from tests.support.patience import patience
 from ytcaption.domain.errors import SetupError
 from ytcaption.settings.settings import Settings
 
@@ -33,7 +34,7 @@ def test_a_server_that_may_not_start_says_so_in_one_line(
         env=os.environ | {"YTCAPTION_HOME": str(home), setting: value},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * patience(),
     )
 
     assert done.returncode == 1
