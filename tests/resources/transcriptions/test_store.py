@@ -338,7 +338,7 @@ def test_events_hold_no_text_of_the_media(request_store: RequestStore, run_store
     request_store.submit(source, options, metadata={"note": "SECRET note"}, force=True)
     run_store.claim(id, "run-2", 2)
     run_store.fail(id, "run-2", "media_private", "SECRET message", False, 4)
-    assert get_media(request_store.postgres, "upload-abc").title == "SECRET"
+    assert get_media(request_store.postgres, "upload-abc").title == "SECRET title"
     text = str(transcription_events(request_store.postgres, id))
     assert "SECRET" not in text and make_transcript(id).segments[0].text not in text
 
