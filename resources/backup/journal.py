@@ -5,18 +5,21 @@ restore is undone. From then on the new one is complete, verified and on the dis
 is carried out to its end. So there is one moment of decision: the renaming of the journal's file.
 """
 
-import fcntl
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from resources.disk import fsync
-from resources.postgres.restore_mark import journal_path, lock_path, restore_folder
+from resources.postgres.restore_mark import (
+    being_restored,
+    journal_path,
+    lock_path,
+    restore_folder,
+)
+from resources.processes.holder_lock import LockHeld, holder_lock
 from ytcaption.domain.errors import SetupError, StorageError
 from ytcaption.settings.settings import Settings
 
@@ -99,30 +102,15 @@ def restore_lock(settings: Settings) -> Iterator[None]:
         SetupError: another process does so, or the home cannot be written.
     """
     path = lock_path(settings)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise SetupError(
-            f"{settings.home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a "
-            "writable folder."
-        ) from error
-    give_up_at = time.monotonic() + _PATIENCE_S
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > give_up_at:
-                    holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
-                    raise SetupError(
-                        f"{settings.home} is being restored by process {holder}. Wait until it "
-                        "has ended."
-                    ) from error
-                time.sleep(0.05)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(holder_lock(path, _PATIENCE_S))
+        except LockHeld as error:
+            raise being_restored(settings, error.holder) from error
+        except OSError as error:
+            raise SetupError(
+                f"{settings.home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a "
+                "writable folder."
+            ) from error
         yield
-    finally:
-        os.close(descriptor)

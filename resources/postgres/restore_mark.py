@@ -6,14 +6,13 @@ of the new database. It keeps processes of other machines away from the moment t
 its name until everything else is in its place.
 """
 
-import fcntl
 import json
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 
+from resources.processes.holder_lock import lock_holder
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings.settings import Settings
 
@@ -21,12 +20,13 @@ OLD_MARKER = "restoring.json"
 """File in the home that version 0.1 kept during a restore, which had then emptied the databases."""
 
 # Of the catalog alone, which every role may read and every version has.
-_IS_MARKED = """
-select exists (
+MARKED: LiteralString = """
+exists (
     select from pg_class
     where relname = 'restoring' and relnamespace = to_regnamespace('ytcaption')
 ) as marked
 """
+"""SQL: whether the database belongs to a restore that has not ended, as a column of a select."""
 
 
 def restore_folder(settings: Settings) -> Path:
@@ -51,11 +51,9 @@ def require_settled(settings: Settings) -> None:
         SetupError: one is in progress, or was cut short.
     """
     if journal_path(settings).exists():
-        holder = _holder(lock_path(settings))
+        holder = lock_holder(lock_path(settings))
         if holder is not None:
-            raise SetupError(
-                f"{settings.home} is being restored by process {holder}. Wait until it has ended."
-            )
+            raise being_restored(settings, holder)
         raise SetupError(
             "A restore was cut short. `ytcaption up` completes or undoes it first; "
             "`ytcaption restore` begins again."
@@ -67,6 +65,18 @@ def require_settled(settings: Settings) -> None:
             "version of ytcaption, and its databases are incomplete. Repeat "
             "`ytcaption restore FOLDER`."
         )
+
+
+def being_restored(settings: Settings, holder: str) -> SetupError:
+    """Return the error for a home that another process restores.
+
+    Args:
+        holder: of the restore's lock.
+    """
+    return SetupError(
+        f"{settings.home} is being restored by process {holder or 'of another user'}. Wait until "
+        "it has ended."
+    )
 
 
 def mark_database(connection: Connection[Any]) -> None:
@@ -81,7 +91,7 @@ def unmark_database(connection: Connection[Any]) -> None:
 
 def is_marked(connection: Connection[Any]) -> bool:
     """Return whether the database belongs to a restore that has not ended."""
-    row: Any = connection.execute(_IS_MARKED).fetchone()
+    row: Any = connection.execute(f"select {MARKED}").fetchone()
     return bool(row and (row["marked"] if isinstance(row, dict) else row[0]))
 
 
@@ -91,21 +101,6 @@ def in_restore() -> DatabaseUnavailable:
         "This installation is being restored. Wait until that has ended; if it was cut short, run "
         "`ytcaption up` where `ytcaption restore` ran, or restore again with --replace."
     )
-
-
-def _holder(path: Path) -> str | None:
-    """Return the process that holds the lock, as text; None if there is none."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "of another user"
-    finally:
-        os.close(descriptor)
-    return None
 
 
 def _made_at(marker: Path) -> str:
