@@ -1,7 +1,5 @@
 """Authentication of every request before routing, by its API key or JWT."""
 
-import asyncio
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,13 +8,12 @@ from api.http.client_address import client_address, is_over_loopback
 from api.http.errors import problem, ytcaption_problem
 from api.http.route_path import route_path
 from resources.auth.api_key_cache import ApiKeyCache
+from resources.auth.callers import MAX_TOKEN_CHARS, Callers
 from resources.auth.jwt_tokens import JwtTokens
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import RateLimited, Unauthenticated, YtcaptionError
-from ytcaption.domain.media.addresses import client_network, is_loopback
+from ytcaption.domain.media.addresses import client_network
 from ytcaption.settings.settings import Settings
-
-MAX_TOKEN_CHARS = 8 * 1024
 
 _PUBLIC_PATHS = frozenset(
     {"/", "/channels", "/docs", "/openapi.json", "/healthz", "/readyz", "/favicon.ico"}
@@ -44,14 +41,13 @@ class Authenticator:
         limiter: RateLimiter,
     ) -> None:
         self.key_cache, self.limiter = key_cache, limiter
-        self._settings, self._tokens = settings, tokens
-        self._fetching: asyncio.Task[None] | None = None
-        self._may_be_open = tokens is None and is_loopback(settings.api.api_host)
+        self._settings = settings
+        self._callers = Callers(settings, key_cache, tokens)
 
     @property
     def seems_open(self) -> bool:
         """`is_open` as far as it is cached; reads nothing."""
-        return self._may_be_open and not self.key_cache.known_to_exist
+        return self._callers.seem_open
 
     async def is_open(self) -> bool:
         """Return whether no key is needed: on loopback, until the first key is created.
@@ -59,7 +55,7 @@ class Authenticator:
         Raises:
             DatabaseUnavailable: whether keys exist cannot be determined.
         """
-        return self._may_be_open and not await self.key_cache.exist()
+        return await self._callers.are_open()
 
     async def caller(self, headers: Headers) -> Caller:
         """Return the caller of a request.
@@ -68,25 +64,7 @@ class Authenticator:
             Unauthenticated: there is no key or token, or it is not valid.
             DatabaseUnavailable: the keys cannot be read.
         """
-        token = bearer_token(headers)
-        if token.startswith("ytc_"):
-            return await self.key_cache.caller(token)
-        if self._tokens is None:
-            raise Unauthenticated("This is not a key of this installation.")
-        await self._fetch_keys_of(self._tokens, token)
-        return self._tokens.caller(token)
-
-    async def _fetch_keys_of(self, tokens: JwtTokens, token: str) -> None:
-        """Fetch the issuer's keys once for all concurrent requests; only tokens with an unknown
-        key wait for it."""
-        if self._fetching is None and tokens.needs_fetch(token):
-            self._fetching = asyncio.create_task(asyncio.to_thread(tokens.refresh, token))
-            self._fetching.add_done_callback(self._fetched)
-        if self._fetching is not None and not tokens.has_key_of(token):
-            await asyncio.shield(self._fetching)
-
-    def _fetched(self, _: object) -> None:
-        self._fetching = None
+        return await self._callers.caller(bearer_token(headers))
 
     async def count(self, caller: Caller) -> Allowance:
         """Count one request of a caller."""

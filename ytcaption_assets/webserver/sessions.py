@@ -1,6 +1,5 @@
 """Sessions of operators who have signed in on Dagster's page."""
 
-import asyncio
 import hashlib
 import secrets
 import time
@@ -9,17 +8,16 @@ from dataclasses import dataclass
 
 from resources.auth.api_key_cache import ApiKeyCache
 from resources.auth.api_keys import ApiKeys
+from resources.auth.callers import MAX_TOKEN_CHARS, Callers
 from resources.auth.jwt_tokens import JwtTokens
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import Forbidden, Unauthenticated
-from ytcaption.domain.media.addresses import is_loopback
 from ytcaption.settings.settings import Settings
 
 SESSION_S = 8 * 3600.0
 """A session ends after a day's work, used or not."""
 
 MAX_SESSIONS = 1_000
-MAX_TOKEN_CHARS = 8 * 1024
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,9 @@ class Sessions:
         keys: ApiKeyCache | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys = keys or ApiKeyCache(ApiKeys.from_settings(settings, "api"))
-        self._tokens = JwtTokens.from_settings(settings)
+        keys = keys or ApiKeyCache(ApiKeys.from_settings(settings, "api"))
+        self._callers = Callers(settings, keys, JwtTokens.from_settings(settings))
         self._clock = clock
-        self._may_be_open = self._tokens is None and is_loopback(settings.api.api_host)
         self._sessions: dict[str, _Session] = {}
 
     async def are_needed(self) -> bool:
@@ -53,7 +50,7 @@ class Sessions:
         Raises:
             DatabaseUnavailable: whether keys exist cannot be determined.
         """
-        return not self._may_be_open or await self._keys.exist()
+        return not await self._callers.are_open()
 
     async def open(self, token: str) -> str:
         """Return the secret id of a new session.
@@ -96,17 +93,10 @@ class Sessions:
     async def _admin(self, token: str) -> Caller:
         if len(token) > MAX_TOKEN_CHARS:
             raise Unauthenticated("This is not a key of this installation.")
-        caller = await self._caller(token)
+        caller = await self._callers.caller(token)
         if not caller.may("admin"):
             raise Forbidden("This needs a key with the scope admin.")
         return caller
-
-    async def _caller(self, token: str) -> Caller:
-        if token.startswith("ytc_") or self._tokens is None:
-            return await self._keys.caller(token)
-        if self._tokens.needs_fetch(token):
-            await asyncio.to_thread(self._tokens.refresh, token)
-        return self._tokens.caller(token)
 
 
 def _hash(id: str) -> str:

@@ -8,8 +8,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope
 
+from resources.auth.callers import MAX_TOKEN_CHARS
 from ytcaption.domain.errors import Forbidden, Unauthenticated
-from ytcaption_assets.webserver.sessions import MAX_TOKEN_CHARS, SESSION_S, Sessions
+from ytcaption_assets.webserver.sessions import SESSION_S, Sessions
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 
