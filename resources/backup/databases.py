@@ -5,8 +5,6 @@ been verified. Then the names are exchanged: in one transaction for all database
 Postgres refuses while anybody is connected.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +14,8 @@ from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from resources.postgres.connection import close_pools, database_errors
+from resources.backup.dump import connected
+from resources.postgres.connection import close_pools
 from resources.postgres.migrate import Layout
 from resources.postgres.restore_mark import unmark_database
 from resources.postgres.urls import (
@@ -35,15 +34,17 @@ _MAX_NAME_LENGTH = 63 - max(len(_NEW), len(_OLD))
 _DRIVER = "postgresql+psycopg2://"
 
 _OTHERS = """
-select count(*) from pg_stat_activity
+select count(*) as number from pg_stat_activity
 where datname = any(%s) and usesysid is not null and pid <> pg_backend_pid()
 """
 _PROPERTIES = """
-select d.datcollate, d.datctype, d.datcollate = t.datcollate and d.datctype = t.datctype
+select d.datcollate, d.datctype,
+    d.datcollate = t.datcollate and d.datctype = t.datctype as is_default
 from pg_database d, pg_database t where d.datname = %s and t.datname = 'template0'
 """
 _SETTINGS = """
-select unnest(s.setconfig) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
+select unnest(s.setconfig) as setting
+from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
 where d.datname = %s and s.setrole = 0
 """
 _LISTS = {"search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"}
@@ -109,7 +110,7 @@ class StagedDatabases:
         """
         self.drop()
         for database in self._databases:
-            with _server(database) as connection:
+            with connected(database.server) as connection:
                 _create(connection, database)
 
     def drop(self) -> None:
@@ -120,7 +121,7 @@ class StagedDatabases:
         """
         close_pools(self.urls)
         for database in self._databases:
-            with _server(database) as connection:
+            with connected(database.server) as connection:
                 _drop(connection, database.new)
 
     def drop_present(self) -> None:
@@ -130,7 +131,7 @@ class StagedDatabases:
             DatabaseUnavailable, StorageError.
         """
         for database in self._databases:
-            with _server(database) as connection:
+            with connected(database.server) as connection:
                 _drop(connection, database.old)
 
     def require_alone(self) -> None:
@@ -143,9 +144,9 @@ class StagedDatabases:
         close_pools(self.present)
         for databases in self._by_server():
             names = [database.name for database in databases]
-            with _server(databases[0]) as connection:
+            with connected(databases[0].server) as connection:
                 row = connection.execute(_OTHERS, (names,)).fetchone()
-            if row is not None and row[0]:
+            if row is not None and row["number"]:
                 raise _not_alone(names)
 
     def exchange(self) -> None:
@@ -160,7 +161,7 @@ class StagedDatabases:
         close_pools(self.present)
         close_pools(self.urls)
         for databases in self._by_server():
-            with _server(databases[0]) as connection:
+            with connected(databases[0].server) as connection:
                 try:
                     with connection.transaction():
                         for database in databases:
@@ -171,10 +172,7 @@ class StagedDatabases:
 
     def unmark(self) -> None:
         """Open the database, which has its name now, to everyone."""
-        with (
-            database_errors(),
-            psycopg.connect(self.present.admin, autocommit=True, connect_timeout=10) as connection,
-        ):
+        with connected(self.present.admin) as connection:
             unmark_database(connection)
 
     @property
@@ -211,15 +209,6 @@ def _place(url: str) -> tuple[str, str]:
     return f"{host} {port}", database_name(url)
 
 
-@contextmanager
-def _server(database: _Database) -> Iterator[Connection[Any]]:
-    with (
-        database_errors(),
-        psycopg.connect(database.server, autocommit=True, connect_timeout=10) as connection,
-    ):
-        yield connection
-
-
 def _exists(connection: Connection[Any], name: str) -> bool:
     row = connection.execute("select from pg_database where datname = %s", (name,)).fetchone()
     return row is not None
@@ -231,9 +220,9 @@ def _create(connection: Connection[Any], database: _Database) -> None:
         sql.Identifier(database.new)
     )
     properties = connection.execute(_PROPERTIES, (database.name,)).fetchone()
-    if properties is not None and not properties[2]:
+    if properties is not None and not properties["is_default"]:
         statement += sql.SQL(" lc_collate {} lc_ctype {}").format(
-            sql.Literal(properties[0]), sql.Literal(properties[1])
+            sql.Literal(properties["datcollate"]), sql.Literal(properties["datctype"])
         )
     try:
         connection.execute(statement)
@@ -244,8 +233,8 @@ def _create(connection: Connection[Any], database: _Database) -> None:
             f"{user} may not create databases. Have it allowed, for the restore alone if you "
             f"like: alter role {user} createdb;"
         ) from error
-    for (setting,) in connection.execute(_SETTINGS, (database.name,)).fetchall():
-        name, _, value = setting.partition("=")
+    for row in connection.execute(_SETTINGS, (database.name,)).fetchall():
+        name, _, value = row["setting"].partition("=")
         if name in _LISTS:
             continue
         try:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import psycopg
 from psycopg import sql
 
 from resources.backup.create import Progress
 from resources.backup.databases import StagedDatabases
+from resources.backup.dump import connected
 from resources.backup.fill import Filled, archives, fill_databases
 from resources.backup.folder import BackupFolder
 from resources.backup.journal import Journal, restore_lock
@@ -37,7 +37,7 @@ from resources.lake.documents import stored_document
 from resources.lake.verify import LakeReport
 from resources.object_store.store import ObjectStore
 from resources.postgres.advisory_locks import block_removals
-from resources.postgres.connection import Postgres, database_errors
+from resources.postgres.connection import Postgres
 from resources.postgres.migrate import migrate_databases, migrations
 from resources.postgres.restore_mark import OLD_MARKER, mark_database, restore_folder
 from resources.transcriptions.reads import completed_ids, status_counts
@@ -242,8 +242,5 @@ def _holds(objects: ObjectStore, key: str, size_bytes: int, file: CopiedFile) ->
 
 
 def _mark(databases: StagedDatabases) -> None:
-    with (
-        database_errors(),
-        psycopg.connect(databases.urls.admin, autocommit=True, connect_timeout=10) as connection,
-    ):
+    with connected(databases.urls.admin) as connection:
         mark_database(connection)

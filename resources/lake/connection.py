@@ -108,12 +108,9 @@ class LakeConnection:
     def _lock(
         self, media_id: str | None = None, *, exclusive: bool
     ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        with self._postgres.own_connection(_STATEMENT_S) as connection:
+        with self._postgres.own_connection(_STATEMENT_S, lock_s=_LOCK_WAIT_S) as connection:
             shared = "" if exclusive else "_shared"
             try:
-                connection.execute(
-                    "select set_config('lock_timeout', %s, false)", (f"{_LOCK_WAIT_S}s",)
-                )
                 connection.execute(
                     f"select pg_advisory_lock{shared}(%s, %s)", (_LOCK_CLASS, _WHOLE_LAKE)
                 )

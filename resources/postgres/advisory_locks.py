@@ -55,9 +55,8 @@ def exclusive_work_lock(postgres: Postgres, name: str, wait_s: float) -> Iterato
     Raises:
         TranscriptionBusy: a run still holds its lock after `wait_s`.
     """
-    with postgres.own_connection(wait_s + _GRACE_S) as connection:
+    with postgres.own_connection(wait_s + _GRACE_S, lock_s=wait_s) as connection:
         try:
-            connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
             connection.execute("select pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _lock_key(name)))
         except psycopg.errors.LockNotAvailable as error:
             raise TranscriptionBusy("A run still uses it. Try again in a few seconds.") from error
@@ -92,9 +91,8 @@ def block_removals(postgres: Postgres, wait_s: float = 60.0) -> Iterator[None]:
     Raises:
         StateError: after `wait_s` a deletion or another backup is still in progress.
     """
-    with postgres.own_connection(wait_s + _GRACE_S) as connection:
+    with postgres.own_connection(wait_s + _GRACE_S, lock_s=wait_s) as connection:
         try:
-            connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
             connection.execute("select pg_advisory_lock(%s, %s)", (_REMOVAL_CLASS, _ALL))
         except psycopg.errors.LockNotAvailable as error:
             raise StateError(

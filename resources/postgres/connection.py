@@ -6,7 +6,7 @@ import select
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from typing import Any, Literal, LiteralString, Self, cast
 
@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import Field, PrivateAttr
 
 from resources.postgres.cursor import StableCursor
-from resources.postgres.restore_mark import in_restore, is_marked
+from resources.postgres.restore_mark import MARKED, in_restore, is_marked
 from resources.postgres.time_budget import (
     CONNECT_PARAMETERS,
     CONNECT_S,
@@ -115,11 +115,14 @@ class Postgres(dg.ConfigurableResource):
         raise AssertionError("unreachable")
 
     @contextmanager
-    def own_connection(self, statement_s: float = STATEMENT_S) -> Iterator[Connection[DictRow]]:
+    def own_connection(
+        self, statement_s: float = STATEMENT_S, *, lock_s: float | None = None
+    ) -> Iterator[Connection[DictRow]]:
         """Yield a connection outside the pool in autocommit, for LISTEN and advisory locks.
 
         Args:
             statement_s: longest statement, waiting for a lock included.
+            lock_s: longest wait for a lock; None: `statement_s`.
 
         Raises:
             DatabaseUnavailable, DiskFull, SetupError, StorageError: as `transaction`.
@@ -130,8 +133,8 @@ class Postgres(dg.ConfigurableResource):
             )
             with connection:
                 watch(connection, self.url, statement_s)
-                prepare(connection, self.role, statement_s=statement_s, lock_s=statement_s)
-                if is_marked(connection):
+                lock_s = statement_s if lock_s is None else lock_s
+                if prepare(connection, self.role, statement_s=statement_s, lock_s=lock_s):
                     raise in_restore()
                 yield connection
 
@@ -207,12 +210,12 @@ def database_errors() -> Iterator[None]:
 
 
 def prepare(
-    connection: Connection[Any],
+    connection: Connection[DictRow],
     role: Role,
     *,
     statement_s: float = STATEMENT_S,
     lock_s: float = _LOCK_S,
-) -> None:
+) -> bool:
     """Set the time zone, the server's time limits and the rights of one part, in one round trip.
 
     On a server where all parts log in as one user, the role gives the rights. Where `migrate` was
@@ -221,6 +224,9 @@ def prepare(
     Args:
         connection: in autocommit.
         statement_s, lock_s: longest statement, and longest wait for a lock.
+
+    Returns:
+        Whether the database belongs to a restore that has not ended.
     """
     values = {
         "timezone": "UTC",
@@ -230,19 +236,18 @@ def prepare(
     }
     name = ROLES.get(role)
     if name is not None:
-        try:
-            _set(connection, values | {"role": name})
-        except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
-            pass
-        else:
-            return
-    _set(connection, values)
+        with suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
+            return _set(connection, values | {"role": name})
+    return _set(connection, values)
 
 
-def _set(connection: Connection[Any], values: Mapping[str, str]) -> None:
+def _set(connection: Connection[DictRow], values: Mapping[str, str]) -> bool:
+    """Set these, and return whether the database is marked."""
     calls = sql.SQL(", ").join([sql.SQL("set_config(%s, %s, false)")] * len(values))
     parameters = [each for item in values.items() for each in item]
-    connection.execute(sql.SQL("select {}").format(calls), parameters)
+    statement = sql.SQL("select {}, {}").format(sql.SQL(MARKED), calls)
+    row = connection.execute(statement, parameters).fetchone()
+    return row is not None and row["marked"]
 
 
 def close_pools(urls: DatabaseUrls) -> None:
@@ -331,10 +336,10 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
         watch(connection, url)
         with answer_within(_WAIT_S):
             connection.autocommit = True
-            prepare(connection, role)
+            marked = prepare(connection, role)
             if isinstance(connection, _PooledConnection):
                 # Once a connection: a restore swaps databases only when nobody is connected.
-                connection.is_marked = is_marked(connection)
+                connection.is_marked = marked
             connection.autocommit = False
 
     return ConnectionPool(

@@ -6,8 +6,8 @@ kernel of its machine acknowledges packets for it. So the waiting side watches t
 - Inside `answer_within` every wait for the database ends when the time is up: the API gives each
   request such a budget (docs/adr/security-rules.md#rule-57).
 - Elsewhere a statement may take as long as its `statement_s`. If it is not answered for a while,
-  the server is probed on another connection, so that a long statement is told from a server that
-  hangs.
+  the server is probed on another connection, so that a long statement is not taken for a
+  server that hangs.
 """
 
 import logging

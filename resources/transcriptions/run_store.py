@@ -2,7 +2,8 @@
 
 A run claims its row. Every later write says `where run_id = mine and status = 'running'`, so that a
 revived, duplicated or canceled run changes nothing: it gets ClaimLost. Each change of state is one
-transaction with its event. Rows are locked in the order media, transcription.
+transaction with its event. Rows are locked in the order media, transcription. All writes are in one
+file, since they share the condition of the claim and the order of locks.
 """
 
 import math
@@ -104,7 +105,7 @@ with changed as (
     where id = %(id)s and run_id = %(run_id)s and status = 'running'
     returning id, media_id, run_id, attempt, traceparent
 )
-select changed.*, pg_notify(%(channel)s, id)::text as told from changed
+select changed.*, pg_notify(%(channel)s, id)::text as notified from changed
 """
 
 

@@ -188,7 +188,7 @@ def test_published_secrets_are_not_used() -> None:
 
 
 def test_a_short_rsa_key_is_refused(caplog: pytest.LogCaptureFixture) -> None:
-    """Below 2,048 bits: the caller is told so, the log names the key, other keys are used."""
+    """Below 2,048 bits: the caller gets a sentence, the log names the key, other keys are used."""
     short = rsa.generate_private_key(public_exponent=65537, key_size=2040)
     issuer = Issuer(short=short, long=PRIVATE_KEY)
     tokens = issuer.tokens()
