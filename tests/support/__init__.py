@@ -4,13 +4,16 @@
 - Transcripts, and libraries of them: `transcripts`, `library`, `exported`.
 - The lake: `lake_documents`, `lake_rows`, `lake_truth`.
 - Channels: `channel_feeds`, `channel_lists`.
-- Postgres: `rows`, `clock`; one that hangs: `frozen`.
-- Dagster: `code_location`, `instigators`; runs without audio: `finisher`; runs that hang:
-  `hanging`.
+- Postgres: `rows`, `clock`, `catalog` (schemas compared); one that hangs: `frozen`; databases of
+  older versions: `old_schemas`.
+- Dagster: `code_location`, `instigators`, its web app `dagster_page`; runs without audio:
+  `finisher`; runs that hang: `hanging`.
+- Processes that end with a test: `forked`.
 - Workers and embedders: `workers`, `embedding`, `embedding_child`.
 - The command line and whole installations: `preloaded_command`, `reader`, `old_home`.
-- This repository: `paths`, `documents` (the examples of `docs/`), `words`, and mutation testing:
-  `mutation_testing`, `mutation_scores`.
+- This repository: `paths`, `history` (git's), `documents` (the examples of `docs/`), `words`,
+  `vulnerabilities` (of pinned packages), and mutation testing: `mutation_testing`,
+  `mutation_scores`.
 - Time limits on a busy machine: `patience`; a clock that is set: `fake_clock`, with a
   `sitecustomize` in `fake_clock_site/`.
 - `servers/`: servers on loopback.

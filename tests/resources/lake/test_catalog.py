@@ -182,7 +182,7 @@ def test_busy_lake_raises_after_a_wait(
     settings: Settings, local_catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
     """A writer does not wait forever."""
-    monkeypatch.setattr("resources.lake.connection._LOCK_WAIT", "200ms")
+    monkeypatch.setattr("resources.lake.connection._LOCK_WAIT_S", 0.2)
     with (
         LakeConnection(settings).locked(exclusive=True),
         pytest.raises(LakeUnavailable, match="busy"),

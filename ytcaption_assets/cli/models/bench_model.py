@@ -13,7 +13,6 @@ import typer
 
 from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError, UnknownModel, YtcaptionError
-from ytcaption.settings.secret_variables import only_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,6 +118,8 @@ def _child(
     name: str, engine: str, seconds: int, on_progress: Callable[[float, float], None]
 ) -> Measured:
     """Measure in a separate process, so that no memory is left of an earlier model."""
+    from ytcaption.settings.secret_variables import only_secrets
+
     child = subprocess.Popen(
         [
             sys.executable,

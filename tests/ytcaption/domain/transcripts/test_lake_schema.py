@@ -106,12 +106,12 @@ def test_untrusted_text_is_stored_as_far_as_possible():
     assert row["upload_date"] == date(2026, 1, 2)
 
 
-def test_upload_is_titled_by_its_file_name():
-    """What the source does not say of itself is taken from what was known beforehand."""
+def test_a_title_that_came_with_a_request_is_not_stored():
+    """It belongs to the requester; the lake's readers join it for its owner."""
     transcript, source, _ = make_document()
     named = replace(source, kind="upload", url=None, title="interview.wav")
     (row,) = lake_rows(transcript, named, MediaInfo())["media"].to_pylist()
-    assert row["title"] == "interview.wav"
+    assert row["title"] is None
 
 
 def test_rows_of_another_media_are_refused():
