@@ -14,6 +14,9 @@ AUDIT := .venv-audit
 AUDIT_INSTALLED := $(AUDIT)/.installed
 PACKAGES := api resources sensors ytcaption ytcaption_assets
 
+# Images of containers often set it. Then each of a test run's thousand processes compiles its imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := transcribe
 .PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants chaos lint audit sbom words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
