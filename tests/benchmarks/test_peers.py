@@ -56,7 +56,7 @@ def test_a_slow_engine_is_skipped_on_long_sets() -> None:
     assert skip_reason(ARMS[REFERENCE], audio_s=600, speed=4.0, patience_s=90) is None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_pieces_are_short_and_do_not_overlap() -> None:
     """Each is a part of its clip with the words of that part; those of one clip are in order."""
     pieces = recordings("pieces", TEST_DATA, "base", 1000)

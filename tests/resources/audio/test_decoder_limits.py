@@ -101,7 +101,7 @@ def test_decoder_that_computes_too_long_ends_itself(tmp_path):
     """The CPU limit applies even if no other process watches the clock."""
     long = write_media(
         tmp_path / "long.flac",
-        [(np.zeros((1, 4 * 7_200 * 8_000), np.int16), {})],
+        [(np.zeros((1, 2 * 7_200 * 8_000), np.int16), {})],
         codec="flac",
         rate_hz=8_000,
     )

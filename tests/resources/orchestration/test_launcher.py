@@ -32,7 +32,10 @@ SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 CANCELED, STARTED = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED
 
 
-@pytest.fixture(scope="module", params=["warm", "default"])
+slow_default = pytest.param("default", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["warm", slow_default])
 def either(
     request: pytest.FixtureRequest, database_servers: Callable[[str], DatabaseServer]
 ) -> Iterator[CodeLocation]:

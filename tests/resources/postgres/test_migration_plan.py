@@ -22,7 +22,11 @@ from ytcaption_assets.cli.main import app
 
 pytestmark = [
     pytest.mark.long,  # it starts a Postgres of its own
-    pytest.mark.parametrize("database_server", SERVERS, indirect=True),
+    pytest.mark.parametrize(
+        "database_server",
+        [pytest.param("embedded", marks=pytest.mark.slow), *SERVERS[1:]],
+        indirect=True,
+    ),
 ]
 
 NEXT = migrations()[-1].number + 1

@@ -56,7 +56,9 @@ def home() -> Iterator[Path]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("major", OLD)
+@pytest.mark.parametrize(
+    "major", [OLD[0], *(pytest.param(each, marks=pytest.mark.slow) for each in OLD[1:])]
+)
 def test_the_data_of_another_version_is_brought_over(
     home: Path, monkeypatch: pytest.MonkeyPatch, major: str
 ):

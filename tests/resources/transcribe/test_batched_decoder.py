@@ -291,7 +291,7 @@ def test_errors_of_the_model_reach_the_caller(transcriber, monkeypatch):
         transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_few_windows_are_pending_at_once(transcriber, monkeypatch):
     """However long the recording, only `_MAX_PENDING` of its spectrograms exist."""
     monkeypatch.setattr(batched_decoder, "_MAX_PENDING", 3)
@@ -327,7 +327,7 @@ def test_language_is_detected_in_each_of_many_files(base_model_home):
     assert max(rates) < 0.4
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_language_of_a_long_recording_and_translation(base_model_home):
     """Of several windows the first ones decide for all of them; the task is respected."""
     transcriber = WhisperTranscriber(

@@ -125,7 +125,7 @@ def clip(name: str):
     return next(each for each in clips(DATA) if each.path.name == name)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_words_are_no_worse_than_plain_faster_whisper(transcriber):
     """On English clips the error rate is at most half a point above the plain one."""
     files, placement = transcriber.prepare_model("tiny.en")

@@ -412,7 +412,9 @@ def test_without_space_for_a_copy_the_run_transcribes_itself(home):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, number, caplog):
     """If it is killed, or stopped and out of time, during the work, the run resumes itself from the
     saved parts, the result is the same, and no segment is reported twice."""

@@ -26,7 +26,7 @@ def ytcaption(model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return run
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_both_engines_are_measured(ytcaption):
     """The table has load time, speed and memory of each, and the device."""
     result = ytcaption("tiny.en", "--seconds", "5")

@@ -108,7 +108,7 @@ def test_transcripts_can_be_queried_by_sql(command):
     assert command("lake", "verify").returncode == 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_spans_of_the_transcription_process_arrive(command):
     """The last ones are sent before the process ends; all belong to one trace."""
     with OtlpReceiver() as receiver:
