@@ -15,7 +15,7 @@ from ytcaption.settings.settings import Settings
 UVICORN = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", "0")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [

@@ -160,7 +160,7 @@ def test_a_schema_that_a_later_version_could_not_upgrade_is_upgraded(
         assert_upgraded(settings, fresh)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("commit", ["ad02d57", "19f0c4f", "c15cded"])
 def test_doctor_finds_an_upgraded_installation_in_order(
     commit: str, database_server: DatabaseServer, tmp_path: Path

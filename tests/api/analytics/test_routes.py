@@ -65,7 +65,7 @@ def test_every_view_is_listed_and_answers(add_media, client: TestClient):
         assert name in ("model_speed", "processing_delay") or said["rows"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_callers_see_what_they_have_requested(
     add_media, keys: Keys, start: Start, settings: Settings
 ):

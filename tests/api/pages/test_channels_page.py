@@ -90,7 +90,7 @@ def test_a_person_subscribes_to_a_podcast(
     assert shown.errors() == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_items_and_errors_of_a_channel(
     browser: webdriver.Chrome,

@@ -244,7 +244,7 @@ def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_documentation_needs_no_other_server(
     browser: webdriver.Chrome, server_url: str

@@ -162,7 +162,7 @@ def test_waiting_ends_in_time(client: TestClient, world: World) -> None:
         assert client.get(f"{PATH}/{id}", params={"wait": wait}).status_code == 422
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
     """They occupy no threads: others are answered meanwhile, and all of them see the end."""
     id = world.running()

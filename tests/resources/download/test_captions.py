@@ -74,7 +74,7 @@ def test_without_captions_the_audio_comes(
     assert found.choice.reason == reason
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_captions_alone_or_a_failure(server: MediaServer, tmp_path: Path) -> None:
     """With `only` nothing is downloaded, and the failure says what is missing."""
     wanted = CaptionsWanted("only", "fr")

@@ -149,7 +149,7 @@ def test_each_failure_has_its_error_and_sentence(
         assert leak not in message
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_broken_line_is_worth_another_attempt(server: MediaServer, tmp_path: Path) -> None:
     """A server that hangs up each time or falls silent is unavailable, which is retryable."""
     with pytest.raises(SourceUnavailable, match="broke off") as caught:

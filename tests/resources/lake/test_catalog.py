@@ -60,7 +60,7 @@ def test_append_replaces_an_earlier_transcript(catalog: TranscriptCatalog):
     assert result.rows == [(0,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_set_accuracy_replaces_the_row(catalog: TranscriptCatalog):
     """An earlier measurement is replaced; a transcription not in the lake gets no row."""
     transcript, source, info = make_document(words=30)
@@ -263,7 +263,7 @@ def test_failed_write_leaves_the_rows_unchanged(
     assert row_counts(local_catalog, document[0].id)["words"] == 30
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_s3_files_are_copied_once(s3_catalog: TranscriptCatalog, settings: Settings):
     """Query processes have no network: each file is cached until the lake drops it."""
     s3_catalog.append(*make_document(words=30))

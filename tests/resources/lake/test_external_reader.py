@@ -117,7 +117,7 @@ def test_role_reads_only_the_catalog(settings: Settings, shell: duckdb.DuckDBPyC
             connection.execute("delete from lake.ducklake_table")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_embedded_server_lets_the_role_log_in(monkeypatch: pytest.MonkeyPatch):
     """There the role logs in itself; creating it twice does no harm."""
     monkeypatch.delenv("YTCAPTION_DATABASE_URL", raising=False)

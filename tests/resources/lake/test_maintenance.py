@@ -86,7 +86,7 @@ def test_erase_leaves_no_byte(catalog: TranscriptCatalog):
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erase_covers_merged_files_and_earlier_versions(catalog: TranscriptCatalog):
     """Rows in shared files are removed, and so are versions replaced or deleted before."""
     for name in ("first", "second"):
@@ -115,7 +115,7 @@ def test_writers_cache_does_not_restore_erased_statistics(catalog: TranscriptCat
     assert other.query("select max(text) from words").rows == [(" hello9",)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erase_removes_files_of_a_killed_writer(catalog: TranscriptCatalog):
     """A writer killed before its commit leaves files that belong to no snapshot."""
     catalog.append(*make_document("kept"))

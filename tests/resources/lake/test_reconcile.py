@@ -71,7 +71,7 @@ def library(settings: Settings, request_store: RequestStore) -> Library:
     return Library(settings, request_store, dg.DagsterInstance.ephemeral())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_completed_runs_agree(library: Library):
     """Texts of any script, silence and several versions agree; words and segments are counted."""
     library.add("first", text="naïve 時間 \U0001f600")

@@ -80,7 +80,7 @@ def test_sound_lake_is_reported_sound(filled: TranscriptCatalog, documents: Docu
     assert (report.file_count, report.transcription_count) == (12, 3)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["emptied", "removed", "cut", "overwritten"])
 def test_damaged_file_is_found_and_rebuilt(
     damage: str, filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
@@ -152,7 +152,7 @@ def test_damaged_merged_file_is_rebuilt(
     assert is_whole(filled_folder)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_damaged_list_of_deleted_rows_is_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -166,7 +166,7 @@ def test_damaged_list_of_deleted_rows_is_rebuilt(
     assert is_whole(filled_folder)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_object_missing_from_s3_is_rebuilt(s3_catalog: TranscriptCatalog, documents: Documents):
     """An object missing from the bucket is found although a local copy exists."""
     for document in documents.documents.values():

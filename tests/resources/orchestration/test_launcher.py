@@ -211,7 +211,7 @@ def test_a_run_for_another_interpreter_is_refused(either: CodeLocation):
         assert read_line(connection) == {"refused": "the run is for another interpreter"}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @only_warm
 def test_changed_code_runs_without_a_restart(either: CodeLocation):
     """The next run uses it; one that is waiting goes on and completes."""
@@ -282,7 +282,7 @@ def test_an_unwatched_fresh_run_is_found_lost(either: CodeLocation):
     either.start_run_server()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @only_warm
 def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
     """The run that waited for it starts in a fresh interpreter."""

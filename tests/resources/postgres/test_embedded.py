@@ -185,7 +185,7 @@ def test_ctrl_c_does_not_reach_it(home: Path):
         assert os.getpgid(pid) != os.getpgrp()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_last_one_out_stops_it(home: Path):
     """Two more processes use the same server; it stops with the last of the three."""
     settings = settings_of(home)
@@ -343,7 +343,7 @@ def test_the_environment_does_not_lead_it_astray(home: Path, monkeypatch: pytest
         assert sum(status_counts(Postgres.from_settings(settings, "api")).values()) >= 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ['Tö ne\'s "%41" $HOME', "x" * 120])
 def test_homes_of_any_name(new_home: Path, name: str):
     """Odd and long names: it starts, on a socket that only its user reaches, and stops."""

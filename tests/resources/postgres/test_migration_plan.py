@@ -71,6 +71,7 @@ def change_of(plan: MigrationPlan, place: int, table: str = "media") -> TableCha
     return next((change for change in changes if change.table == table), None)
 
 
+@pytest.mark.slow
 def test_locks_and_their_causes_are_found(filled: Settings, monkeypatch: pytest.MonkeyPatch):
     """However a migration is written; sizes are those of the real tables, whose rows are not
     touched."""
@@ -140,6 +141,7 @@ def test_the_command_prints_it(filled: Settings, monkeypatch: pytest.MonkeyPatch
     assert step["changes"][0]["blocks"] == "reads and writes"
 
 
+@pytest.mark.slow
 def test_a_migration_lets_others_pass_while_it_waits(
     filled: Settings, monkeypatch: pytest.MonkeyPatch
 ):
@@ -164,6 +166,7 @@ def test_a_migration_lets_others_pass_while_it_waits(
         connection.execute("select note from ytcaption.media limit 1")
 
 
+@pytest.mark.slow
 def test_a_migration_gives_up_with_the_cause(filled: Settings, monkeypatch: pytest.MonkeyPatch):
     """Nothing of it is applied."""
     planned(filled, monkeypatch, "alter table ytcaption.media add column note text")

@@ -81,7 +81,7 @@ def run(home: Path, *, open_files: int | None = None) -> str:
     return line
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("size_mb", [20, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_small_disk_is_named(small_disk: Callable[[int], Path], size_mb: int):
     """The database does not fit, at its creation or at its first use."""

@@ -55,7 +55,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "major", [OLD[0], *(pytest.param(each, marks=pytest.mark.slow) for each in OLD[1:])]
 )

@@ -263,7 +263,7 @@ def test_hints_reach_the_decoder(transcriber, groups):
     assert "A speech." in prompt
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_progress_callback_can_cancel(transcriber):
     """An exception of the callback ends the work, and the engine still serves others."""
 

@@ -73,7 +73,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YTCAPTION_WORKER_TOKEN", TOKEN)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_samples_are_sent(home):
     """The result is that of the same engine here, and the provenance is the worker's."""
     transcriber = home.transcriber()

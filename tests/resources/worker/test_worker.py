@@ -380,7 +380,7 @@ def test_a_worker_with_other_settings_is_not_used(home):
     assert home.log.count("s of audio in") == before
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_hanging_worker_is_given_up(home, waveform, reference):
     """If it is suspended during the work, the run does it itself; no segment is reported twice."""
     home.ensure()
@@ -411,7 +411,7 @@ def test_without_space_for_a_copy_the_run_transcribes_itself(home):
     assert transcriber.transcribe(waveform, TINY_EN, lambda *_: None).segments
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
 )

@@ -276,7 +276,7 @@ def test_waiting_works_without_events(
     assert line.paths()[-1] == f"GET /api/v1/transcriptions/{accepted.id}"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_waiting_survives_a_restart(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

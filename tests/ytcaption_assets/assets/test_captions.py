@@ -62,7 +62,7 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
     assert left(graph) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_never_transcribes_the_audio(graph: Graph, media_server: MediaServer):
     """The same media with `never` is another transcription, made of the audio; the known captions
     stay known, and other options still use them."""
@@ -101,7 +101,7 @@ def test_captions_that_are_demanded_are_requested_from_the_source(
     assert document(graph, insisting).provenance.source == "manual_captions"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_captions_the_audio_is_transcribed_and_the_reason_stored(
     graph: Graph, media_server: MediaServer
 ):

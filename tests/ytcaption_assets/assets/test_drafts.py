@@ -101,7 +101,7 @@ def test_a_claim_deletes_drafts_of_a_dead_run(graph: Graph, media_server: MediaS
     assert drafts(graph.store, key) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_watchers_read_the_text_while_the_model_works(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):

@@ -90,7 +90,7 @@ def test_the_metadata(graph: Graph, media_server: MediaServer):
     assert metadata(result, "transcript_parquet")["transcripts_rows"] == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_lake_is_opened_while_the_model_works(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -116,7 +116,7 @@ def test_the_lake_is_opened_while_the_model_works(
     assert document(graph, key).segments
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     """A second transcription of the same media, with other options, downloads nothing."""
     url = media_server.url("jfk.flac")
@@ -146,7 +146,7 @@ def test_the_download_folder_of_a_killed_run_is_cleared(graph: Graph, media_serv
     assert not folder.exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaServer):
     """The rows exist once, the document is the same, the model is not used again."""
     key = graph.submit(media_server.url("jfk.flac"))

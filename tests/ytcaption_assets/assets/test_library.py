@@ -109,7 +109,7 @@ def test_maintenance_does_nothing_during_a_backup(
     assert "A backup is being made" in (failure.description or "")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_report_is_stored_with_its_plots(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):

@@ -42,7 +42,7 @@ def site(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaSe
         yield server
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_page_of_files_and_streams(host: ChannelHost, tmp_path: Path) -> None:
     """Each player on a page is an item, the source of a request for it."""
     urls = [host.url(f"episodes/{n}/{SPEECH}") for n in (1, 2)]

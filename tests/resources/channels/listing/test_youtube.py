@@ -114,7 +114,7 @@ def test_playlist_shows_unavailable_videos(youtube: YouTubeHost) -> None:
     assert page.channel.source_id == f"youtube-{PLAYLIST}"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_page_is_requested_once(youtube: YouTubeHost) -> None:
     """An iterator requests pages as they are taken; starting later requests all before."""
     youtube.lists.videos = videos(300)

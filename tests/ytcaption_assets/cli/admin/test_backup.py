@@ -252,7 +252,7 @@ class Interrupted(Exception):
     """Stands in for SIGKILL: nothing is cleaned up after it."""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_interrupted_backup_continues(settings: Settings, tmp_path: Path):
     """The folder gets its name when it is complete; files already copied are not copied again."""
     writer = Writer(settings)

@@ -117,7 +117,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_no_title_is_a_path(library: Library, export, tmp_path: Path):
     """Names keep the characters of titles and channels that every file system takes (rule 7)."""
     for number, title in enumerate(HOSTILE):

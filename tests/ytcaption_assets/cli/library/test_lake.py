@@ -135,7 +135,7 @@ def test_sql_says_when_there_are_more_rows(ytcaption):
     assert "Only" not in ytcaption("sql", "from words").stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_that_fails_is_one_sentence(ytcaption):
     """The query is invalid or takes too long, or the file cannot be written."""
     with pytest.raises(QueryError, match="nowhere does not exist"):
@@ -179,7 +179,7 @@ def test_sql_on_a_damaged_library_is_a_failure(
     assert exit_status(monkeypatch, "sql", "from words") == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_verify_repairs_from_documents(
     ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -247,7 +247,7 @@ def test_a_wrong_view_is_refused_with_the_right_ones(ytcaption):
         ytcaption("lake", "view", "growth", "since")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_report_is_written_and_stored(ytcaption, tmp_path: Path, object_store: ObjectStore):
     """It goes to the file and to the object store, where the API reads it."""
     path = tmp_path / "report.html"

@@ -62,7 +62,7 @@ def test_the_sample_is_transcribed_and_then_read_from_the_store(command):
     assert [path.suffix for path in (command.folder / "elsewhere").iterdir()] == [".txt"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_failures_are_reported_and_other_sources_transcribed(command):
     """The exit status is 1; each failure has its reason and no traceback."""
     with MediaServer() as server:
@@ -98,7 +98,7 @@ def test_wrong_usage_is_status_2_and_one_sentence(command, arguments, message):
     assert message in result.stderr and "Traceback" not in result.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_transcripts_can_be_queried_by_sql(command):
     """The transcript of the test above is in the lake once."""
     result = command("sql", "--csv", "select count(*) as n from transcripts where word_count > 15")
