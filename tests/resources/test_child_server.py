@@ -218,7 +218,7 @@ def test_children_die_with_a_killed_server(server, tmp_path):
     assert len(samples) == 176_000
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_decoding_is_restarted_if_the_server_dies(server):
     """No error is reported for the file, which is not the cause."""
     path = DATA / "sonnet-en.mp3"

@@ -139,7 +139,7 @@ def test_every_past_schema_is_upgraded(
         migrate(settings)  # changes nothing
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("commit", [*RENUMBERED, *EDITED])
 def test_a_schema_that_a_later_version_could_not_upgrade_is_upgraded(
     commit: str, database_server: DatabaseServer, fresh: Schema, tmp_path: Path

@@ -71,7 +71,7 @@ def run_due(graph: Graph) -> dg.ExecuteInProcessResult:
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.model
 def test_one_trace_from_the_post_to_the_parquet(
     collector: OtlpReceiver,
@@ -116,7 +116,7 @@ def test_one_trace_from_the_post_to_the_parquet(
     assert post.start_ns < download.start_ns < whole.start_ns < stored.start_ns
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_span_of_a_failed_asset_has_its_code_and_no_secret(
     collector: OtlpReceiver,
     graph: Graph,

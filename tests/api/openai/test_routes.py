@@ -69,7 +69,7 @@ def test_the_client_transcribes(client: OpenAI) -> None:
     assert bare == f"{text.text}\n"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_client_streams(client: OpenAI) -> None:
     """Deltas in the order of speech, which together are the text of the last event."""
     with client.audio.transcriptions.create(

@@ -56,7 +56,7 @@ def test_a_media_file_is_stored_as_it_came(server: MediaServer, tmp_path: Path) 
     assert not children()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_progress_tells_the_bytes_as_they_come(server: MediaServer, tmp_path: Path) -> None:
     """Progress rises, and the total is the server's."""
     reports: list[tuple[int, int | None]] = []
@@ -106,7 +106,7 @@ def test_names_from_the_internet_become_no_path(server: MediaServer, tmp_path: P
     assert download.info.title == ".. %2f$(id)`"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "error", "says"),
     [

@@ -140,7 +140,7 @@ def test_in_the_middle_of_a_download(location: CodeLocation):
     watched.cancel()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_while_it_waits_for_a_slot(location: CodeLocation):
     """Before it has claimed anything."""
     with location.no_slots():

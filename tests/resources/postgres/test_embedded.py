@@ -156,7 +156,7 @@ def test_it_lives_while_it_is_used(new_home: Path):
     assert not is_postgres_running(settings)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_it_is_closed_to_other_users(home: Path):
     """Home, data and socket folders are 0700, the log 0600; parent folders keep their permissions;
     the server is no root process and has the least of capabilities."""
@@ -210,7 +210,7 @@ def test_a_process_may_use_it_twice(home: Path):
         assert is_postgres_running(settings)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_user_does_not_keep_it(home: Path):
     """After kill -9 of one user, the next one's end stops the server."""
     settings = settings_of(home)
@@ -263,7 +263,7 @@ def test_a_killed_server_is_started_again(home: Path):
             assert get_transcription(store.postgres, id).id == id
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
     """Queries and waiting fail as retryable within seconds, and recover by themselves."""
     settings = settings_of(home)
@@ -408,7 +408,7 @@ def test_a_postgres_that_does_not_start(home: Path):
     assert str(home / "postgres.log") in str(caught.value)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pytest.MonkeyPatch):
     """DiskFull, and nothing half-made is left for the next start."""
 
@@ -425,7 +425,7 @@ def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pyt
         assert is_postgres_running(settings_of(new_home))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_first_start_that_was_killed_is_repeated(new_home: Path):
     """A data directory that was being made is not taken for one."""
     (new_home / "postgres" / "new" / "base").mkdir(parents=True)

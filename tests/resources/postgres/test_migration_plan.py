@@ -113,6 +113,7 @@ def test_locks_and_their_causes_are_found(filled: Settings, monkeypatch: pytest.
     assert plan_migrations(filled).steps == ()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_applied_is_said_before(filled: Settings, monkeypatch: pytest.MonkeyPatch):
     """With the file and Postgres' own words."""
     with pytest.raises(SetupError, match=r'_new.sql cannot be applied .* column "colour" of'):

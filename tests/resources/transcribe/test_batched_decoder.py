@@ -88,7 +88,7 @@ def test_sample_is_transcribed(jfk):
     assert all(0 <= word.probability <= 1 for word in words(jfk))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_word_times_match_the_reference(jfk, reference):
     """The median difference of starts and ends is at most 50 ms."""
     theirs = words(reference.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None))
@@ -301,7 +301,7 @@ def test_few_windows_are_pending_at_once(transcriber, monkeypatch):
     assert word_errors("en", spoken, text(result)).rate < 0.2
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_language_is_detected_in_each_of_many_files(base_model_home):
     """German, French and Spanish clips in one batch are each in their own language."""
     transcriber = WhisperTranscriber(

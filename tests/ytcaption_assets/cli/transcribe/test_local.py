@@ -79,7 +79,7 @@ def test_failures_are_reported_and_other_sources_transcribed(command):
     assert "is empty" in result.stderr and "There is no file" in result.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
