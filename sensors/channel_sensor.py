@@ -31,6 +31,8 @@ PRIORITY = "500"
 
 _PARTITIONS = channel_partitions.name or ""
 
+PartitionChange = dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest
+
 
 @dg.sensor(
     target=list_channel_job,
@@ -48,16 +50,15 @@ def channel_sensor(
         end_lost_listings(context.instance, channel_runs)
     if "intake" in paused_parts(channel_runs.postgres):
         return dg.SkipReason("Paused by an operator: intake.")
-    due, with_run = _due(context.instance, channel_runs)
-    changes = _partition_changes(context.instance, channel_runs)
+    due, with_run, changes = _due(context.instance, channel_runs)
     late = late_channels(channel_runs.postgres)
     cursor = short_hash(" ".join(each.id for each in late).encode())
     has_changed = cursor != (context.cursor or short_hash(b""))
     if not (due or changes or has_changed):
         listen = partial(_listen, channel_runs, [each.id for each in with_run])
         wait_for_due(len(with_run), load_settings().channels.listing_slots, listen)
-        due, _ = _due(context.instance, channel_runs)
-        if not due:
+        due, _, changes = _due(context.instance, channel_runs)
+        if not (due or changes):
             return dg.SkipReason("No channel is due.")
     return dg.SensorResult(
         run_requests=[_run_request(each) for each in due],
@@ -69,26 +70,20 @@ def channel_sensor(
 
 def _due(
     instance: dg.DagsterInstance, runs: ChannelRuns
-) -> tuple[list[DueChannel], list[DueChannel]]:
-    """Return the due channels without and with a run in Dagster."""
+) -> tuple[list[DueChannel], list[DueChannel], list[PartitionChange]]:
+    """Return the due channels without and with a run in Dagster, and the requests that make the
+    partitions equal to the existing channels."""
     due = due_channels(runs.postgres, queue_size(load_settings().channels.listing_slots))
-    return split_by_run(instance, due, runs.settle_unstarted)
-
-
-def _partition_changes(
-    instance: dg.DagsterInstance, runs: ChannelRuns
-) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
-    """Return the requests that make the partitions equal to the existing channels."""
-    channels, partitions = (
-        set(channel_ids(runs.postgres)),
-        set(instance.get_dynamic_partitions(_PARTITIONS)),
-    )
-    changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    # Read the channels afterwards: each due one then has a partition, or was deleted meanwhile.
+    channels = set(channel_ids(runs.postgres))
+    partitions = set(instance.get_dynamic_partitions(_PARTITIONS))
+    changes: list[PartitionChange] = []
     if added := sorted(channels - partitions):
         changes.append(channel_partitions.build_add_request(added))
     if deleted := sorted(partitions - channels):
         changes.append(channel_partitions.build_delete_request(deleted))
-    return changes
+    there = [each for each in due if each.id in channels]
+    return *split_by_run(instance, there, runs.settle_unstarted), changes
 
 
 def _listen(runs: ChannelRuns, known: list[str], timeout_s: float) -> bool:

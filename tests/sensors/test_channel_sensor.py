@@ -112,14 +112,18 @@ def test_paused_intake_lists_no_channel(instance, runs, store):
 
 
 def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
-    """The channel does not wait for the next tick."""
+    """The channel does not wait for the next tick, and its run has a partition."""
     monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     with ThreadPoolExecutor(1) as pool:
         ticking = pool.submit(tick, instance, runs)
         listening = "select from pg_stat_activity where query like 'listen ytcaption_channels%%'"
         wait_for(lambda: store.postgres.rows(listening, {}), 15)
         id = store.create(source(), plan())[0].id
-        assert [each.partition_key for each in requested(ticking.result(15))] == [id]
+        result = ticking.result(15)
+    assert isinstance(result, dg.SensorResult)
+    assert [each.partition_key for each in requested(result)] == [id]
+    [added] = result.dynamic_partitions_requests or []
+    assert list(added.partition_keys) == [id]
 
 
 def test_a_run_that_ended_before_it_claimed_is_followed_by_another(instance, runs, store, settings):
