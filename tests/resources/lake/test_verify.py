@@ -220,6 +220,18 @@ def test_rows_that_differ_from_the_document_are_replaced(
     ]
 
 
+@pytest.mark.long
+def test_the_title_of_an_upload_is_not_compared(
+    local_catalog: TranscriptCatalog, documents: Documents
+):
+    """Earlier versions stored it, and readers no longer use it. That of other media is compared."""
+    transcript, source, info = next(iter(documents.documents.values()))
+    source = replace(source, kind="upload", url=None)
+    local_catalog.append(transcript, source, replace(info, title="interview.wav"))
+    documents.documents = {transcript.id: (transcript, source, replace(info, title=None))}
+    assert local_catalog.verify(documents.completed, documents.document).is_sound
+
+
 @pytest.mark.slow
 def test_transcript_without_document_is_removed(filled: TranscriptCatalog, documents: Documents):
     """A transcript erased elsewhere must not stay in the lake."""
