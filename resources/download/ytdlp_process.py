@@ -198,5 +198,8 @@ def known_better(error: YtcaptionError, traffic: Traffic) -> YtcaptionError:
             "servers. It is tried again for an hour."
         )
     if traffic.unreachable:
-        return SourceUnavailable(f"The server cannot be reached: {traffic.unreachable[-1]}.")
+        return SourceUnavailable(
+            f"The server cannot be reached: {traffic.unreachable[-1]}. Check the link, and this "
+            "machine's internet connection and DNS."
+        )
     return error

@@ -222,10 +222,9 @@ def test_the_previous_version_and_this_one_work_side_by_side(previous: PreviousU
         state = json.loads((today.home / "up.json").read_text())
         url = f"http://127.0.0.1:{state['api_port']}"
         today.wait_for(lambda: states(url, ids) == {"completed": len(ids)}, 300)
-        texts = {
-            httpx.get(f"{url}/api/v1/transcriptions/{id}/result?format=txt").text for id in ids
-        }
-        assert len(texts) == 1 and "dinosaurs" in texts.pop()
+        for id in ids:  # each has hotwords of its own, which change some words
+            text = httpx.get(f"{url}/api/v1/transcriptions/{id}/result?format=txt").text
+            assert "dinosaurs" in text
         for command in (("doctor",), ("replay", "--check")):
             result = today.run(*command)
             assert result.returncode == 0, result.stdout

@@ -68,7 +68,7 @@ def add(
     if not created:
         _print(f"{row.name} is already subscribed and was not changed: {row.id}")
     else:
-        when = "once it is resumed" if paused else "as soon as `ytcaption up` runs"
+        when = "once it is resumed" if paused else "within seconds while `ytcaption up` runs"
         _print(f"{row.name} is added and will be polled {when}: {row.id}")
         if source.kind == "feed":
             _print(
@@ -215,7 +215,7 @@ def resume(channel: Name) -> None:
 def run(channel: Name) -> None:
     """Poll a channel now, once even if it is paused."""
     row = _applied(channel, lambda store, id: store.run_now(id))
-    _print(f"{row.name} will be polled as soon as `ytcaption up` runs.")
+    _print(f"{row.name} is polled within seconds while `ytcaption up` runs, else once it does.")
 
 
 @app.command()

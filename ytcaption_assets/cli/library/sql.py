@@ -64,7 +64,7 @@ def sql(
         ),
     ] = None,
 ) -> None:
-    """Query the tables transcripts, segments, words, media and library.
+    """Query the tables transcripts, segments, words, media, caption_accuracy and library.
 
     docs/reference/lake.md lists their columns.
 
