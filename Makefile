@@ -74,9 +74,10 @@ mutants: $(DEVELOPED)  ## Change the domain's rules one by one and show which ch
 	$(BIN)/mutmut run $(ARGS)
 	$(BIN)/python -m tests.support.mutation_scores
 
-# Load, servers that are killed, runs that are ended in each stage, databases that are unavailable.
-test-slow: $(DEVELOPED)  ## Run the tests that take long
-	$(BIN)/python -m pytest -m slow
+# What CI has no time for: load, servers that are killed, repetitions with S3 or another launcher,
+# measurements. An hour. On two processes, since much of it measures times.
+test-slow: $(DEVELOPED)  ## Run the tests for which CI has no time: an hour
+	$(PYTEST) --numprocesses 2 -m slow
 
 # Everything is killed while two hundred requests come: tests/chaos/README.md. ARGS='--seed 8' is another one.
 chaos: $(DEVELOPED)  ## Kill every process while requests arrive, and check the result

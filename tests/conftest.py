@@ -51,7 +51,7 @@ hypothesis.settings.load_profile("loaded machine")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole systems first: a few slow files at the end would leave all but one process idle."""
     slow_first = (
-        *("chaos", "system", "ytcaption_assets/cli", "ytcaption_assets/assets"),
+        *("docs", "chaos", "system", "ytcaption_assets/cli", "ytcaption_assets/assets"),
         *("ytcaption/client", "security", "api", "resources"),
     )
 

@@ -10,6 +10,9 @@ from tests.support.paths import ROOT
 
 PACKAGES = ("ytcaption", "resources", "sensors", "ytcaption_assets", "api", "benchmarks", "tests")
 
+MOST_MODULES = 30
+"""Modules in one folder."""
+
 DAGSTER_INTERNALS = {
     "resources/orchestration/dagster_internals.py",
     # Names that only the tests need: they launch runs as Dagster's run queue does.
@@ -90,6 +93,15 @@ def test_each_way_to_import_a_private_module_is_seen(source):
 def test_public_imports_are_accepted(source):
     """The rule above refuses nothing that is public."""
     assert not list(private_dagster_imports(source))
+
+
+@pytest.mark.unit
+def test_no_folder_has_too_many_modules() -> None:
+    """A folder with more is several subjects: divide it."""
+    for package in ("ytcaption", "resources", "sensors", "ytcaption_assets", "api"):
+        for folder in [ROOT / package, *(ROOT / package).rglob("*/")]:
+            number = len(list(folder.glob("*.py")))
+            assert number <= MOST_MODULES, folder
 
 
 @pytest.mark.parametrize("folder", ["support", "support/servers"])

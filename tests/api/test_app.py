@@ -15,13 +15,19 @@ from ytcaption.settings.settings import Settings
 UVICORN = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", "0")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
         ("YTCAPTION_SITES", "youtube,yuotube", "sites that yt-dlp does not know: yuotube."),
-        ("YTCAPTION_API_HOST", "192.0.2.7", "does not bind to 192.0.2.7"),
-        ("YTCAPTION_API_PORT", "many", "YTCAPTION_API_PORT: Input should be a valid integer"),
+        pytest.param(
+            *("YTCAPTION_API_HOST", "192.0.2.7", "does not bind to 192.0.2.7"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("YTCAPTION_API_PORT", "many", "YTCAPTION_API_PORT: Input should be a valid integer"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_server_that_may_not_start_says_so_in_one_line(

@@ -160,7 +160,7 @@ def server_with_dagster(dagster_home: Path, settings: Settings) -> Iterator[str]
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("cases", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_the_api_behaves_as_documented(
     keys: Keys, server_with_dagster: str, world: World, cases: int
 ) -> None:

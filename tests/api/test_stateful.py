@@ -56,7 +56,7 @@ ONCE = hypothesis_settings(
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("least", [600, pytest.param(3_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("least", [200, pytest.param(3_000, marks=pytest.mark.slow)])
 def test_chains_of_requests_keep_what_the_document_says(
     settings: Settings, world: World, dagster_home: Path, least: int
 ) -> None:

@@ -82,7 +82,7 @@ def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: Re
     assert len(created) == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_events_come_from_either(both: tuple[str, str], world: World) -> None:
     """A transcription is requested at one, streamed at the other, resumed at the first: each
     segment comes once."""

@@ -35,7 +35,7 @@ def test_a_limit_keeps_the_first_clips() -> None:
     assert within(english, english[0].duration_s + 0.1) == english[:2]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_english_model_gets_english_sets() -> None:
     """Sets of other languages are empty for it; for base the language of a mix is not given."""
     assert recordings("multi", TEST_DATA, "tiny.en", 1) == []
@@ -56,7 +56,7 @@ def test_a_slow_engine_is_skipped_on_long_sets() -> None:
     assert skip_reason(ARMS[REFERENCE], audio_s=600, speed=4.0, patience_s=90) is None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_pieces_are_short_and_do_not_overlap() -> None:
     """Each is a part of its clip with the words of that part; those of one clip are in order."""
     pieces = recordings("pieces", TEST_DATA, "base", 1000)
@@ -72,7 +72,7 @@ def test_pieces_are_short_and_do_not_overlap() -> None:
     assert len(recordings("pieces", TEST_DATA, "base", 0.1)) == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.model
 def test_an_engine_that_cannot_run_is_listed_with_the_reason(
     model_home: Path, monkeypatch: pytest.MonkeyPatch

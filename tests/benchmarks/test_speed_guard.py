@@ -21,7 +21,7 @@ ALLOWED_WORDS = 3
 """Of about 90: differently composed batches may change a few words."""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # seconds of work, on a machine that many share
 def test_the_batched_engine_takes_less_cpu_than_faster_whisper(
     model_home: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,7 +16,7 @@ from ytcaption.client.client import Client
 PAGE = (ROOT / "docs" / "how-to" / "use-the-python-client.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_example_runs(
     server_url: str,
     world: World,

@@ -76,7 +76,7 @@ def test_every_metric_is_documented(client: TestClient, world: World) -> None:
     assert {name for name in names if f"`{name}`" not in text} == set()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_curl_example_prints_captions(server_url: str, world: World) -> None:
     """`examples/api.sh` requests, polls and downloads over real HTTP."""
     id = world.completed()

@@ -24,8 +24,8 @@ def s3_catalog(
     return TranscriptCatalog.from_settings(Settings(_env_file=None))  # pyright: ignore[reportCallIssue]
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
 def catalog(request: pytest.FixtureRequest) -> TranscriptCatalog:
-    """An empty lake, in a folder and in a bucket."""
+    """An empty lake, in a folder and in a bucket; tests with `s3_catalog` are the quick ones."""
     name = {"folder": "local_catalog", "s3": "s3_catalog"}[request.param]
     return request.getfixturevalue(name)

@@ -90,7 +90,7 @@ def no_fresh(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", refuse)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fresh")
 def test_audio_is_the_same(server):
     """Headers and samples are those of a new interpreter."""
@@ -218,7 +218,7 @@ def test_children_die_with_a_killed_server(server, tmp_path):
     assert len(samples) == 176_000
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_decoding_is_restarted_if_the_server_dies(server):
     """No error is reported for the file, which is not the cause."""
     path = DATA / "sonnet-en.mp3"
@@ -237,7 +237,7 @@ def test_decoding_is_restarted_if_the_server_dies(server):
     assert server.process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_server_that_answers_too_late_does_nothing(server, monkeypatch):
     """On a busy machine a new interpreter has decoded by then, into the same file."""
     path = DATA / "sonnet-en.mp3"

@@ -65,7 +65,7 @@ AMBIGUOUS = [
 ]  # fmt: skip
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [row[1] for row in AMBIGUOUS], ids=[row[0] for row in AMBIGUOUS])
 def test_what_could_be_read_in_two_ways_is_refused(
     server_url: str, request_store: RequestStore, data: bytes

@@ -103,7 +103,7 @@ def test_a_link_is_refused_when_it_is_given(client: TestClient, url: str, code: 
     assert client.get(PATH).json()["items"] == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(("url", "code"), [row[1:] for row in LINKS], ids=ids(LINKS))
 def test_callbacks_and_webhooks_follow_the_same_rules(
     client: TestClient, url: str, code: str
@@ -142,7 +142,7 @@ WAYS_INSIDE = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS_INSIDE)
 def test_a_link_that_leads_inside_fails_with_its_code(
     graph: Graph,

@@ -356,7 +356,7 @@ def test_duckdb_itself_bars_everything_else(files: LakeFiles):
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_query_is_confined_and_ends_with_its_server(files: LakeFiles):
     """Its process has its limits set, and dies with the one that started it."""
     script = f"""

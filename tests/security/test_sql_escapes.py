@@ -151,7 +151,7 @@ def test_every_other_way_is_closed(folder: Path, files: LakeFiles, sql: str):
     refused(folder, files, sql)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_query_finds_nothing_that_another_left(files: LakeFiles):
     """Logs, variables and temporary files are of one process, which ends."""
     run(files, "select write_log('a trace')")

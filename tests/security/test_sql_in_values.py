@@ -15,7 +15,7 @@ VALUES = [
 FILTERS = ["q", "channel", "metadata"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("value", VALUES)
 def test_a_filter_finds_only_what_is_called_so(
@@ -32,7 +32,7 @@ def test_a_filter_finds_only_what_is_called_so(
     assert [item["id"] for item in client.get(PATH).json()["items"]] == [id]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("value", VALUES)
 def test_what_is_stored_comes_back_as_it_was(client: TestClient, value: str) -> None:
     """Metadata, texts for the model, and names of webhooks."""

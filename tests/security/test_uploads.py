@@ -239,7 +239,7 @@ def lying_flac(path: Path) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_file_that_lies_about_its_length_fails_in_its_run(
     start: Start, graph: Graph, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -159,7 +159,7 @@ def test_the_timeline_of_a_job_that_hangs(
     assert get_transcription(request_store.postgres, key).attempt == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_canceled_run_that_hangs_is_ended_within_seconds(
     request_store: RequestStore, run_store: RunStore, instance, settings, hung
 ):

@@ -248,7 +248,7 @@ def test_work_that_waits_for_a_site_starts_no_run_and_the_tick_says_why(instance
     assert [run.partition_key for run in result.run_requests or []] == [other]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_owner_leaves_room_for_another_in_dagsters_queue(instance, request_store, settings):
     """Few runs are started ahead; an owner with fewer is before them."""
     for number in range(20):

@@ -139,7 +139,7 @@ def test_every_past_schema_is_upgraded(
         migrate(settings)  # changes nothing
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("commit", [*RENUMBERED, *EDITED])
 def test_a_schema_that_a_later_version_could_not_upgrade_is_upgraded(
     commit: str, database_server: DatabaseServer, fresh: Schema, tmp_path: Path
@@ -160,7 +160,7 @@ def test_a_schema_that_a_later_version_could_not_upgrade_is_upgraded(
         assert_upgraded(settings, fresh)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("commit", ["ad02d57", "19f0c4f", "c15cded"])
 def test_doctor_finds_an_upgraded_installation_in_order(
     commit: str, database_server: DatabaseServer, tmp_path: Path

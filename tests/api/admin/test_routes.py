@@ -92,7 +92,7 @@ def submit_status(client: TestClient) -> int:
     return client.post("/api/v1/transcriptions", json=LINK).status_code
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_another_process_sees_a_pause_within_two_seconds(
     client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +148,7 @@ def test_a_hanging_dagster_storage_does_not_delay_a_pause(
     assert time.monotonic() - began < 1.5 * patience()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_the_database_a_pause_is_503(
     database_switch: DatabaseSwitch,
 ) -> None:
@@ -182,7 +182,7 @@ def test_invalid_requests_are_refused(
     assert answer.status_code == 422
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_operators_only(client: TestClient, settings: Settings, world: World) -> None:
     """Once keys exist: 401 without one, 403 with another scope; the owner is recorded."""
     keys = ApiKeys(Postgres.from_settings(settings, "api"))

@@ -49,7 +49,7 @@ def terms(client: TestClient, **headers: str) -> set[str]:
     return {row["term"].rstrip("0123456789") for row in found.json()["rows"]}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_view_is_listed_and_answers(add_media, client: TestClient):
     """With the columns and types of the list."""
     add_media("local", "hello")
@@ -65,7 +65,7 @@ def test_every_view_is_listed_and_answers(add_media, client: TestClient):
         assert name in ("model_speed", "processing_delay") or said["rows"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_callers_see_what_they_have_requested(
     add_media, keys: Keys, start: Start, settings: Settings
 ):
@@ -83,7 +83,7 @@ def test_callers_see_what_they_have_requested(
         TranscriptCatalog.from_settings(settings).compact()  # one file for all
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_files_that_a_query_gets_hold_no_others_rows(add_media, keys: Keys, settings: Settings):
     """Not even SQL that reads the files directly sees them."""
     add_media(keys.owner("anna"), "anna")
@@ -98,7 +98,7 @@ def test_files_that_a_query_gets_hold_no_others_rows(add_media, keys: Keys, sett
             assert set(rows["media_id"].to_pylist()) == {"youtube-anna"}, table
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_copies_are_erased_with_their_source(add_media, keys: Keys, settings: Settings):
     """Erasing leaves no byte in a caller's copies."""
     add_media(keys.owner("anna"), "anna")
@@ -112,7 +112,7 @@ def test_copies_are_erased_with_their_source(add_media, keys: Keys, settings: Se
     assert list(copies.iterdir()) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_results_come_as_csv_parquet_and_arrow(add_media, client: TestClient):
     """By `format` or by `Accept`; a title that is a formula is text in CSV."""
     add_media("local", "hello", title="=1+1")
@@ -135,7 +135,7 @@ def test_results_come_as_csv_parquet_and_arrow(add_media, client: TestClient):
         assert stream.read_all()["title"].to_pylist() == ["=1+1"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_truncation_is_reported(add_media, client: TestClient):
     """In the body, and in a header for formats that cannot hold it."""
     add_media("local", "hello")
@@ -171,7 +171,7 @@ def test_wrong_parameters_are_explained(
     assert words in answer.json()["detail"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("term", ["'; drop table words; --", "%", "_", "' or 1=1 --", "\\"])
 def test_values_are_values(add_media, client: TestClient, term: str):
     """No part of a parameter is read as SQL or as a pattern."""
@@ -180,7 +180,7 @@ def test_values_are_values(add_media, client: TestClient, term: str):
     assert (answer.status_code, answer.json()["rows"]) == (200, [])
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_caller_leaves_room_for_others(
     keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
 ):
@@ -224,7 +224,7 @@ def query(client: TestClient, sql: str, headers: dict[str, str] | None = None, *
     return client.post(f"{PATH}/query", json={"sql": sql, **values}, headers=headers)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_query_is_answered_in_every_format(add_media, client: TestClient):
     """Like a view: JSON, CSV, Parquet, an Arrow stream; values are bound."""
     add_media("local", "hello", title="=1+1")
@@ -264,7 +264,7 @@ def test_a_query_sees_what_its_caller_has_requested(add_media, keys: Keys, start
     assert query(client, "from media", keys.header("clara")).json()["rows"] == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
@@ -289,7 +289,7 @@ def test_a_wrong_query_is_explained(client: TestClient, body: dict, code: str, w
     assert "/home" not in answer.json()["detail"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_queries_have_as_many_slots_as_the_settings_say(
     keys: Keys, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
@@ -323,7 +323,7 @@ def test_queries_have_as_many_slots_as_the_settings_say(
 ENDLESS = "select count(*) from range(100000000000) a, range(100000) b"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_query_ends_when_its_client_disconnects(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):

@@ -172,7 +172,7 @@ def test_each_sees_their_own(started: Client, keys: ApiKeys, world: World) -> No
     assert client.get(f"{PATH}/{id}", headers=bearer(theirs)).status_code == 200
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_revoked_and_expired_keys_are_refused(
     started: Client, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def test_only_requesters_may_stream(keys: Keys, client: TestClient, world: World
     assert unknown.json()["code"] == "transcription_not_found"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_revoking_a_key_ends_its_streams(
     keys: Keys, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +136,7 @@ def test_a_withdrawal_ends_the_stream(keys: Keys, settings: Settings, world: Wor
         assert list(events) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_stream_survives_a_database_outage(
     database_switch: DatabaseSwitch, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_stream_survives_a_database_outage(
         assert reader.error is None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_hundred_readers_cost_no_threads(settings: Settings, world: World) -> None:
     """All receive the end within seconds; they share a few query threads."""
     id = world.running()

@@ -68,7 +68,7 @@ def test_event_source_resumes_at_the_next_server(
     assert [name for name, _ in events].count("completed") == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("with_key", [False, True])
 def test_the_page_shows_the_text_while_it_is_transcribed(
     browser: webdriver.Chrome,
@@ -111,7 +111,7 @@ def test_the_page_shows_the_text_while_it_is_transcribed(
     assert page.find("badge").text == "completed"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_page_polls_without_events(
     browser: webdriver.Chrome,
     settings: Settings,
@@ -135,7 +135,7 @@ def test_the_page_polls_without_events(
     assert len(shown(page)) == len(TEXTS)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_page_continues_after_a_restart_of_the_server(
     browser: webdriver.Chrome,
     settings: Settings,

@@ -74,7 +74,7 @@ def test_the_response_is_an_uncached_stream(
     assert head.headers["Content-Type"].startswith("text/event-stream")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_stream_resumes_after_any_event_at_another_server(
     server_url: str, settings: Settings, world: World
 ) -> None:

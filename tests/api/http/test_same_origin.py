@@ -124,7 +124,7 @@ def foreign_pages(browser: webdriver.Chrome) -> Iterator[Callable[[str], list[st
         yield run
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_foreign_page_in_a_browser_stores_nothing(
     foreign_pages: Callable[[str], list[str]], server_url: str, world: World

@@ -65,7 +65,7 @@ def test_slow_clients_keep_nobody_out(port: int) -> None:
                 assert answers(port, source), (addresses, source)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_half_bodies_end(port: int) -> None:
     """One address may keep its own connections busy with them for a while, and nobody else's."""
     with ExitStack() as stack:

@@ -23,7 +23,7 @@ def within_5_s(client: TestClient, method: str, path: str, **options: object) ->
     return answer
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_database_that_hangs(client: TestClient, database_server: DatabaseServer, world: World):
     """Every request is answered 503 within 5 s, and says when to try again."""
     id = world.completed()

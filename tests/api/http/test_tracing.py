@@ -71,7 +71,7 @@ def run_due(graph: Graph) -> dg.ExecuteInProcessResult:
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.model
 def test_one_trace_from_the_post_to_the_parquet(
     collector: OtlpReceiver,
@@ -116,7 +116,7 @@ def test_one_trace_from_the_post_to_the_parquet(
     assert post.start_ns < download.start_ns < whole.start_ns < stored.start_ns
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_span_of_a_failed_asset_has_its_code_and_no_secret(
     collector: OtlpReceiver,
     graph: Graph,
@@ -193,7 +193,7 @@ def test_the_trace_is_stored_with_the_work_without_a_collector(
     assert due.traceparent == TRACEPARENT
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("hangs", [False, True])
 def test_an_unreachable_collector_slows_nothing_and_is_logged_once(
     settings: Settings, caplog: pytest.LogCaptureFixture, hangs: bool
@@ -220,7 +220,7 @@ def test_an_unreachable_collector_slows_nothing_and_is_logged_once(
     assert not [line for line in caplog.records if line.name.startswith("opentelemetry")]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_spans_cost_nothing_and_import_nothing_without_a_collector() -> None:
     """The API and a run do not import OpenTelemetry; a span takes some microseconds."""
     program = """

@@ -52,7 +52,7 @@ def test_without_dagster_it_stays_ready(client: TestClient) -> None:
     assert answer.json()["dependencies"]["dagster_storage"]["reason"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_not_ready_without_postgres(database_switch: DatabaseSwitch) -> None:
     """503 with a reason that names no host, and 200 again once it is back."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:

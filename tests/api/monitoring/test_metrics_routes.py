@@ -112,7 +112,7 @@ def test_sums_of_audio_downloads_and_processing_outlive_their_rows(
     assert value(scrape(client), "audio_done_seconds_total") == 11
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_the_database_the_other_metrics_remain(database_switch: DatabaseSwitch) -> None:
     """The metrics of the queue are absent, not 0, and return with it."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:

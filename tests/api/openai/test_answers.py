@@ -222,7 +222,7 @@ def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
         client.models.retrieve("gpt-5")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_keys_work_as_the_clients_api_key(
     settings: Settings, keys: Keys, world: World, request_store: RequestStore
 ) -> None:

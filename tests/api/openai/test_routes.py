@@ -69,7 +69,7 @@ def test_the_client_transcribes(client: OpenAI) -> None:
     assert bare == f"{text.text}\n"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_client_streams(client: OpenAI) -> None:
     """Deltas in the order of speech, which together are the text of the last event."""
     with client.audio.transcriptions.create(
@@ -83,7 +83,7 @@ def test_the_client_streams(client: OpenAI) -> None:
     assert "".join(event.delta for event in events[:-1]) == events[-1].text
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_asynchronous_client_does_several_at_once(base_url: str) -> None:
     """A dozen requests on one loop wait for two transcriptions, which are made once each."""
 
@@ -116,7 +116,7 @@ def multilingual_url(
         yield f"{url}/v1"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_client_translates(multilingual_url: str) -> None:
     """German speech becomes English text, whose language is English."""
     client = OpenAI(base_url=multilingual_url, api_key="none", max_retries=0)

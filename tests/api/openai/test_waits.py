@@ -91,7 +91,7 @@ def test_a_client_that_leaves_costs_nothing(
     wait_for(lambda: threading.active_count() <= threads_before + 8)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_many_wait_without_a_thread_each(
     server_url: str, settings: Settings, world: World, request_store: RequestStore
 ) -> None:
@@ -144,7 +144,7 @@ def both(client: OpenAI) -> tuple[str, str]:
         return answer, streamed.result()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> None:
     """Segments that a lost run had sent are not repeated; the text at the end is complete."""
     runs = world.run_store
@@ -175,7 +175,7 @@ def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> Non
     assert attempts == [1, 2]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_waiting_survives_a_database_outage(
     database_switch: DatabaseSwitch, world: World, request_store: RequestStore
 ) -> None:

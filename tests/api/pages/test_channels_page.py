@@ -90,7 +90,7 @@ def test_a_person_subscribes_to_a_podcast(
     assert shown.errors() == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_items_and_errors_of_a_channel(
     browser: webdriver.Chrome,
@@ -134,7 +134,7 @@ def test_the_items_and_errors_of_a_channel(
     assert shown.errors() == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_page_fits_a_phone_and_shows_refusals(
     browser: webdriver.Chrome,

@@ -120,7 +120,7 @@ def test_a_person_gets_captions_from_a_link(
     assert page.errors() == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_history_is_shown(browser: webdriver.Chrome, server_url: str, world: World) -> None:
     """With its times, on demand, and updated."""
@@ -146,7 +146,7 @@ def test_the_history_is_shown(browser: webdriver.Chrome, server_url: str, world:
     assert page.errors() == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_waiting_for_a_site_is_explained(
     browser: webdriver.Chrome, server_url: str, world: World
@@ -165,7 +165,7 @@ def test_waiting_for_a_site_is_explained(
     page.wait(lambda: page.find("step").text == "Downloading")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: str) -> None:
     """The problem's detail is shown beside the field."""
@@ -230,7 +230,7 @@ def test_the_page_asks_for_a_key(
     assert key not in browser.execute_script(stored)[0]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world: World) -> None:
     """Nothing is wider than the screen."""
@@ -244,7 +244,7 @@ def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_documentation_needs_no_other_server(
     browser: webdriver.Chrome, server_url: str

@@ -159,7 +159,7 @@ def test_pages_by_meaning_are_complete(
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_worker_embeds_the_query(
     start: Start, settings: Settings, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,7 +129,7 @@ def test_a_request_is_accepted_while_dagster_is_down(
     assert [due.id for due in request_store.due(10)] == [answer.json()["id"]]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_the_database_it_is_503_and_then_202(database_switch: DatabaseSwitch) -> None:
     """Every route that needs it says so, with Retry-After."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:

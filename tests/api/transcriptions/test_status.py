@@ -162,7 +162,7 @@ def test_waiting_ends_in_time(client: TestClient, world: World) -> None:
         assert client.get(f"{PATH}/{id}", params={"wait": wait}).status_code == 422
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
     """They occupy no threads: others are answered meanwhile, and all of them see the end."""
     id = world.running()
@@ -182,7 +182,7 @@ def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
     assert {answer["status"] for answer in answers} == {"failed"}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_too_many_long_polls_are_refused(settings: Settings, keys: Keys, world: World) -> None:
     """They count as streams; requests without waiting are not limited."""
     one = settings.changed(streams_per_caller=1)

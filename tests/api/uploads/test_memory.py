@@ -35,7 +35,7 @@ def silence_wav(size_bytes: int) -> Iterator[bytes]:
         data_bytes -= len(block)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
 def store(
     request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> ObjectStore:

@@ -213,7 +213,7 @@ def test_more_than_the_disk_has_is_refused_at_once(
     assert nothing_is_left(settings, object_store)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_request_that_cannot_be_stored_removes_its_file(
     database_switch: DatabaseSwitch, settings: Settings, object_store: ObjectStore
 ) -> None:

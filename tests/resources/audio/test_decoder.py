@@ -21,7 +21,7 @@ from ytcaption.domain.errors import (
 LIMITS = {"max_audio_s": 600.0, "memory_bytes": 1 << 30}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["jfk.flac", "sonnet-en.mp3", "joanis-fr.m4a", "fleurs-de-001.ogg", "weather-mulaw-8k.wav"],

@@ -307,7 +307,7 @@ def test_without_settings_there_are_no_tokens() -> None:
     assert JwtTokens.from_settings(Settings(_env_file=None)) is None  # pyright: ignore
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_published_keys_are_fetched_by_the_guarded_client(caplog: pytest.LogCaptureFixture) -> None:
     """A private address needs a setting, and no redirect is followed."""
     token = signed(PRIVATE_KEY, "RS256", "one")

@@ -56,7 +56,7 @@ def bytes_of(postgres: Postgres) -> dict[str, int]:
     }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_lists_and_feeds_go_through_the_proxy(lists: MediaServer, postgres: Postgres) -> None:
     """The proxy gets the address; bytes and health are recorded. A dead proxy is skipped, and tried
     once only for all parts of a feed."""

@@ -52,7 +52,7 @@ def transcribed(house: House, requested_directly: bool = False) -> None:
         house.execute("delete from ytcaption.request where metadata = '{}'")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_channel_has_its_own_retention(house: House, store: ChannelStore):
     """It may be shorter than the installation's, which then does not apply."""
     listed(house, store, keep_days=5.0)
@@ -69,7 +69,7 @@ def test_channel_has_its_own_retention(house: House, store: ChannelStore):
         get_transcription(house.here.store.postgres, ID)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_longest_retention_decides(house: House, store: ChannelStore):
     """It may be that of another channel, or the installation's for a direct request."""
     listed(house, store, "one", keep_days=5.0)
@@ -97,7 +97,7 @@ def test_channel_without_retention_uses_the_installations(
     assert applied(house, "transcript_old", transcript_days=5) == [ID]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erased_item_is_not_enqueued_again(house: House, store: ChannelStore):
     """Its title and link are removed, also where another channel excluded it; the id stays."""
     id = listed(house, store)
@@ -123,7 +123,7 @@ def test_erased_item_is_not_enqueued_again(house: House, store: ChannelStore):
     assert wanted.state == "new", "this channel still wants it"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_item_stays_for_another_transcription_of_its_media(
     house: House,
     store: ChannelStore,

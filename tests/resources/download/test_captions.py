@@ -47,7 +47,7 @@ def test_captions_are_fetched_and_no_audio(server: MediaServer, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tracks", "spoken", "reason"),
     [
@@ -74,7 +74,7 @@ def test_without_captions_the_audio_comes(
     assert found.choice.reason == reason
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_captions_alone_or_a_failure(server: MediaServer, tmp_path: Path) -> None:
     """With `only` nothing is downloaded, and the failure says what is missing."""
     wanted = CaptionsWanted("only", "fr")
@@ -86,7 +86,7 @@ def test_captions_alone_or_a_failure(server: MediaServer, tmp_path: Path) -> Non
     assert server.bytes_sent("/hls/jfk.flac/0.ts") == 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_nobody_wants_the_audio(server: MediaServer, tmp_path: Path) -> None:
     """Where the audio is stored already, no captions are an answer, too."""
     url = serve_stream(server, {"en": None})
@@ -114,7 +114,7 @@ def test_captions_come_beside_the_audio(server: MediaServer, tmp_path: Path) -> 
     assert found.info.captions is not None and found.info.captions.manual == ("de", "en-US")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tracks", [{}, {"de": TRACK}, {"en": None}, {"en": "x" * (MAX_TRACK_BYTES + 1)}, {"en": "\0"}]
 )

@@ -56,7 +56,7 @@ def test_a_media_file_is_stored_as_it_came(server: MediaServer, tmp_path: Path) 
     assert not children()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_progress_tells_the_bytes_as_they_come(server: MediaServer, tmp_path: Path) -> None:
     """Progress rises, and the total is the server's."""
     reports: list[tuple[int, int | None]] = []
@@ -106,7 +106,7 @@ def test_names_from_the_internet_become_no_path(server: MediaServer, tmp_path: P
     assert download.info.title == ".. %2f$(id)`"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "error", "says"),
     [
@@ -149,7 +149,7 @@ def test_each_failure_has_its_error_and_sentence(
         assert leak not in message
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_broken_line_is_worth_another_attempt(server: MediaServer, tmp_path: Path) -> None:
     """A server that hangs up each time or falls silent is unavailable, which is retryable."""
     with pytest.raises(SourceUnavailable, match="broke off") as caught:

@@ -117,7 +117,7 @@ def test_the_first_proxy_that_works_is_used(site: MediaServer, tmp_path: Path):
         assert not dead.targets
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_proxy_that_dies_midway_ends_the_attempt(site: MediaServer, tmp_path: Path):
     """The media's address is bound to it, so no other one takes over; it is no fault of the site,
     and the next attempt goes on where this one was, through another."""
@@ -144,7 +144,7 @@ def test_a_server_that_a_proxy_cannot_reach_is_the_servers_fault(site: MediaServ
         assert route.traffic.upstream.errors == {} and proxy.targets
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_private_addresses_stay_closed_behind_a_proxy(site: MediaServer, tmp_path: Path):
     """The proxy is not even asked: every hop is checked here first."""
     describe(site, 3710, "https://cdn.media.ccc.de/redirect?to=https://inside.example/a")

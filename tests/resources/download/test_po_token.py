@@ -81,7 +81,7 @@ def install(folder: Path, package: str, module: str, content: str) -> None:
     (about / "RECORD").write_text(f"yt_dlp_plugins/extractor/{module}.py,,\n")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_only_the_named_package_is_used(tmp_path: Path):
     """Its server is reached through the egress proxy, at that host and port alone; another plugin
     that is installed is not loaded."""

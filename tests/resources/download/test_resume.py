@@ -53,7 +53,7 @@ def media_requests(server: MediaServer, since: int) -> list[Served]:
     return [served for served in server.requests[since:] if served.range]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_download_goes_on_with_a_range(
     server: MediaServer, tmp_path: Path, data: bytes
 ) -> None:
@@ -68,7 +68,7 @@ def test_a_killed_download_goes_on_with_a_range(
     assert rest.bytes_sent == len(data) - left
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "size"), [("slow", 1_000_004), ("slow", 150_000), ("noetag", 1_200_000), ("noetag", 9)]
 )
@@ -84,7 +84,7 @@ def test_other_bytes_at_the_same_link_are_fetched_again(
     assert download.path.read_bytes() == changed
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_server_that_ignores_ranges_sends_all_again(
     server: MediaServer, tmp_path: Path, data: bytes
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_server_that_ignores_ranges_sends_all_again(
     assert fetch(url, tmp_path).path.read_bytes() == data
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_part_of_another_media_is_thrown_away(
     server: MediaServer, tmp_path: Path, data: bytes
 ) -> None:
@@ -112,7 +112,7 @@ def test_a_finished_file_is_not_downloaded_again(server: MediaServer, tmp_path: 
     assert len(server.requests) == since + 1  # yt-dlp's look at the link
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_stream_goes_on_with_the_next_part(server: MediaServer, tmp_path: Path) -> None:
     """HLS takes the whole segments it has, and none is in the file twice or missing."""
     folder, whole = tmp_path / "killed", tmp_path / "whole"
@@ -146,7 +146,7 @@ def test_a_killed_stream_goes_on_with_the_next_part(server: MediaServer, tmp_pat
     assert {path.name for path in folder.iterdir()} == {"media", "media.json"}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_parts_of_a_changed_stream_are_not_mixed(server: MediaServer, tmp_path: Path) -> None:
     """Another list of parts at the same link starts over."""
     first, second = b"A" * 5_000, b"B" * 5_000
@@ -162,7 +162,7 @@ def test_parts_of_a_changed_stream_are_not_mixed(server: MediaServer, tmp_path: 
     assert fetch(server.url("talk.m3u8"), tmp_path).path.read_bytes() == second
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_child_ends_with_its_parent(server: MediaServer, tmp_path: Path) -> None:
     """SIGKILL of the run's process leaves no yt-dlp behind."""
     url = server.url("stall/talk.flac", after=1000)

@@ -96,7 +96,7 @@ def test_what_this_process_holds_goes_and_stays_its_own(workspace: Workspace):
         assert list(folder.iterdir()) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_who_waited_for_a_folder_that_was_removed_has_a_new_one(
     workspace: Workspace, holder: subprocess.Popen[bytes]
 ):

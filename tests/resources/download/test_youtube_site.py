@@ -80,7 +80,7 @@ def test_the_best_audio_and_what_the_site_says_of_it(site: MediaServer, tmp_path
     assert not [served.path for served in site.requests if served.path == "/talk.mp4"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_site_that_leads_to_a_private_address_is_refused(
     site: MediaServer, tmp_path: Path
 ) -> None:

@@ -47,7 +47,7 @@ def test_captions_as_the_site_serves_them(
     assert found.info.captions is not None and "en" in found.info.captions.manual
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_manual_captions_are_taken(youtube: YouTubeHost, tmp_path: Path) -> None:
     """In the language that YouTube has recognised, and no byte of audio is requested."""
     youtube.captions[VIDEO] = Captions(["en", "fr"], "en")
@@ -59,7 +59,7 @@ def test_manual_captions_are_taken(youtube: YouTubeHost, tmp_path: Path) -> None
     assert not [each for each in youtube.requests if each.path == "/videoplayback"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Path) -> None:
     """Automatic ones on request, with the time of each word."""
     youtube.captions[VIDEO] = Captions(automatic="en")
@@ -71,7 +71,7 @@ def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Pa
     assert spoken == [word for line in SAID for word in line]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("captions", "wanted", "reason"),
     [

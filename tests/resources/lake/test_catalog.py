@@ -43,7 +43,7 @@ def test_append_writes_rows_to_all_tables(catalog: TranscriptCatalog):
     assert transcript_ids(catalog) == {document[0].id}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_append_replaces_an_earlier_transcript(catalog: TranscriptCatalog):
     """Appending again keeps one copy of the rows; a new text leaves nothing of the old one."""
     catalog.append(*make_document(words=30, text="old"), accuracy=ACCURACY)
@@ -60,7 +60,7 @@ def test_append_replaces_an_earlier_transcript(catalog: TranscriptCatalog):
     assert result.rows == [(0,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_set_accuracy_replaces_the_row(catalog: TranscriptCatalog):
     """An earlier measurement is replaced; a transcription not in the lake gets no row."""
     transcript, source, info = make_document(words=30)
@@ -77,7 +77,7 @@ def test_set_accuracy_replaces_the_row(catalog: TranscriptCatalog):
     assert catalog.query(parts).rows == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_transcriptions_of_one_media_share_its_row(catalog: TranscriptCatalog):
     """The media row stays until its last transcription is deleted, with the newest description."""
     base = make_document(model="base", title="Before")
@@ -92,7 +92,7 @@ def test_two_transcriptions_of_one_media_share_its_row(catalog: TranscriptCatalo
     assert catalog.query("select count(*) from media").rows == [(0,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_delete_removes_one_transcript(catalog: TranscriptCatalog):
     """Deleting removes one transcription from each table; repeating it changes nothing."""
     deleted, kept = make_document("gone"), make_document("kept")
@@ -105,7 +105,7 @@ def test_delete_removes_one_transcript(catalog: TranscriptCatalog):
     assert catalog.query("select distinct transcription_id from words").rows == [(kept[0].id,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_deleted_rows_of_a_merged_file_are_hidden(catalog: TranscriptCatalog):
     """Queries read the Parquet files directly, without the rows deleted from them."""
     documents = [make_document(name) for name in ("first", "second", "third")]
@@ -120,7 +120,7 @@ def test_deleted_rows_of_a_merged_file_are_hidden(catalog: TranscriptCatalog):
     assert catalog.query("select count(*) from transcripts").rows == [(2,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_silent_transcript_has_no_words(catalog: TranscriptCatalog):
     """Without speech there is a row of `transcripts`; the other tables keep their columns."""
     document = make_document(words=0)
@@ -160,7 +160,7 @@ def test_four_writing_processes_lose_nothing(settings: Settings, local_catalog: 
     ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_writers_of_one_media_take_turns(settings: Settings, local_catalog: TranscriptCatalog):
     """DuckLake would let two writers add the same rows at once; writers of other media go on."""
     lake = LakeConnection(settings)
@@ -197,7 +197,7 @@ def _append_many(writer: int) -> None:
         catalog.append(*make_document("shared", words=10 * (writer + 1), text=f"writer{writer}-"))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_moved_home_keeps_its_lake(settings: Settings, local_catalog: TranscriptCatalog):
     """File paths are relative to the data path, so a lake can be restored elsewhere."""
     document = make_document()
@@ -211,7 +211,7 @@ def test_moved_home_keeps_its_lake(settings: Settings, local_catalog: Transcript
     assert len(transcript_ids(restored)) == 2
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_fork_opens_its_own_lake(settings: Settings, local_catalog: TranscriptCatalog):
     """A run forked from a process that has the lake open writes without disturbing it."""
     local_catalog.append(*make_document("parent"))
@@ -234,7 +234,7 @@ def test_unreachable_database_error_hides_the_password(settings: Settings, tmp_p
     assert "hunter2" not in _chained_messages(caught.value)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_catalog_survives_broken_connections(settings: Settings, catalog: TranscriptCatalog):
     """The same catalog works after Postgres has dropped all connections."""
     catalog.append(*make_document("before"))
@@ -263,7 +263,7 @@ def test_failed_write_leaves_the_rows_unchanged(
     assert row_counts(local_catalog, document[0].id)["words"] == 30
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_s3_files_are_copied_once(s3_catalog: TranscriptCatalog, settings: Settings):
     """Query processes have no network: each file is cached until the lake drops it."""
     s3_catalog.append(*make_document(words=30))
@@ -278,7 +278,7 @@ def test_s3_files_are_copied_once(s3_catalog: TranscriptCatalog, settings: Setti
     assert not first.keys() & {path.name for path in cache.iterdir()}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_truncated_copy_is_fetched_again(s3_catalog: TranscriptCatalog, settings: Settings):
     """A copy is used only if it has the size that the catalog states."""
     s3_catalog.append(*make_document(words=30))
@@ -288,7 +288,7 @@ def test_truncated_copy_is_fetched_again(s3_catalog: TranscriptCatalog, settings
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_compact_leaves_only_needed_files(settings: Settings, local_catalog: TranscriptCatalog):
     """After maintenance `lake/` holds only what the current snapshot lists."""
     for _ in range(3):

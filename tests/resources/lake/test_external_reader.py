@@ -57,7 +57,7 @@ def drop_reader(settings: Settings) -> None:
             connection.execute(f"drop role {READER}")  # pyright: ignore
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_attached_lake_shows_later_rows(
     shell: duckdb.DuckDBPyConnection, catalog: TranscriptCatalog
 ):
@@ -69,7 +69,7 @@ def test_attached_lake_shows_later_rows(
     assert titles == [("About first",), ("About second",)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -90,7 +90,7 @@ def test_attached_lake_is_read_only(
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_role_cannot_write_without_read_only(
     settings: Settings, shell: duckdb.DuckDBPyConnection, catalog: TranscriptCatalog
 ):
@@ -117,7 +117,7 @@ def test_role_reads_only_the_catalog(settings: Settings, shell: duckdb.DuckDBPyC
             connection.execute("delete from lake.ducklake_table")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_embedded_server_lets_the_role_log_in(monkeypatch: pytest.MonkeyPatch):
     """There the role logs in itself; creating it twice does no harm."""
     monkeypatch.delenv("YTCAPTION_DATABASE_URL", raising=False)

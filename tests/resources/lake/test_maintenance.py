@@ -86,7 +86,7 @@ def test_erase_leaves_no_byte(catalog: TranscriptCatalog):
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erase_covers_merged_files_and_earlier_versions(catalog: TranscriptCatalog):
     """Rows in shared files are removed, and so are versions replaced or deleted before."""
     for name in ("first", "second"):
@@ -101,7 +101,7 @@ def test_erase_covers_merged_files_and_earlier_versions(catalog: TranscriptCatal
     assert catalog.query("select count(*) from words").rows == [(60,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_writers_cache_does_not_restore_erased_statistics(catalog: TranscriptCatalog):
     """A writer that cached statistics before the erasure does not write them back."""
     other = TranscriptCatalog.from_settings(load_settings())
@@ -115,7 +115,7 @@ def test_writers_cache_does_not_restore_erased_statistics(catalog: TranscriptCat
     assert other.query("select max(text) from words").rows == [(" hello9",)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erase_removes_files_of_a_killed_writer(catalog: TranscriptCatalog):
     """A writer killed before its commit leaves files that belong to no snapshot."""
     catalog.append(*make_document("kept"))
@@ -138,7 +138,7 @@ def _write_and_die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erasing_one_of_two_transcriptions_keeps_the_media(catalog: TranscriptCatalog):
     """The media is removed with its last transcription."""
     base, tiny = make_document(model="base"), make_document(model="tiny")
@@ -162,7 +162,7 @@ def test_compact_merges_files_and_keeps_rows(catalog: TranscriptCatalog):
     assert paths[0][0].count(".parquet") == len(TABLES)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_query_lists_files_again_after_each_erasure(
     catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
@@ -187,7 +187,7 @@ def test_query_lists_files_again_after_each_erasure(
     assert not ids
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erasure_waits_for_rows_being_read(catalog: TranscriptCatalog):
     """An export reads a file to its end before an erasure removes it."""
     id = append_secret(catalog)

@@ -71,7 +71,7 @@ def library(settings: Settings, request_store: RequestStore) -> Library:
     return Library(settings, request_store, dg.DagsterInstance.ephemeral())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_completed_runs_agree(library: Library):
     """Texts of any script, silence and several versions agree; words and segments are counted."""
     library.add("first", text="naïve 時間 \U0001f600")
@@ -82,7 +82,7 @@ def test_completed_runs_agree(library: Library):
     assert result == Agreement(4, 9, 90, (), (), (), ())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_kind_of_difference_is_found(library: Library):
     """Missing and extra transcriptions, other counts and other texts are reported."""
     ids = {name: library.add(name) for name in ("missing", "counted", "worded", "timed", "right")}
@@ -116,7 +116,7 @@ def test_run_about_to_complete_is_no_difference(library: Library):
     assert library.catalog.agreement().differing == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_lake_has_the_timings_of_the_latest_run(library: Library):
     """A transcription that is redone has the new times from its events; a resumed run has no
     processing time. Verifying computes the same."""
@@ -139,7 +139,7 @@ def test_lake_has_the_timings_of_the_latest_run(library: Library):
     assert transcript_timings(library.store.postgres, "nothing").queued_at is None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erasure_during_a_comparison_is_no_error(library: Library, monkeypatch: pytest.MonkeyPatch):
     """A file that is removed while the lake is read makes the comparison start over, locked."""
     library.add("kept")
@@ -253,7 +253,7 @@ def run_machine(library: Library, examples: int, steps: int) -> None:
 @pytest.mark.long
 def test_lake_and_postgres_agree_after_random_work(library: Library):
     """Adds, re-transcriptions, erasures, maintenance and repairs run while readers query."""
-    run_machine(library, examples=2, steps=8)
+    run_machine(library, examples=1, steps=8)
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def test_catalog_has_every_column_with_its_type_and_comment(settings: Settings):
     }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_month_has_its_own_files(settings: Settings, local_catalog: TranscriptCatalog):
     """Compacting leaves one file per month and table, sorted by time."""
     created_at = (
@@ -90,7 +90,7 @@ def test_each_month_has_its_own_files(settings: Settings, local_catalog: Transcr
             assert sorted(months) == [([1], True), ([2], True)], table
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_words_are_stored_in_spoken_order(settings: Settings, local_catalog: TranscriptCatalog):
     """Pairs of words rely on it, also after merging and deleting, and with many rows."""
     many = (
@@ -119,7 +119,7 @@ def test_words_are_stored_in_spoken_order(settings: Settings, local_catalog: Tra
     assert counts == [(300_600, 0)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_other_sort_order_is_replaced(settings: Settings):
     """Rows written later are sorted."""
     with LakeConnection(settings).cursor() as cursor:

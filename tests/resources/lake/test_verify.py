@@ -72,7 +72,7 @@ def is_whole(catalog: TranscriptCatalog) -> bool:
     return rows == [(f"youtube-{name}", 30) for name in NAMES]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sound_lake_is_reported_sound(filled: TranscriptCatalog, documents: Documents):
     """A lake that matches the documents has no findings."""
     report = filled.verify(documents.completed, documents.document)
@@ -80,7 +80,7 @@ def test_sound_lake_is_reported_sound(filled: TranscriptCatalog, documents: Docu
     assert (report.file_count, report.transcription_count) == (12, 3)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["emptied", "removed", "cut", "overwritten"])
 def test_damaged_file_is_found_and_rebuilt(
     damage: str, filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
@@ -112,7 +112,7 @@ def test_damaged_file_is_found_and_rebuilt(
     assert filled_folder.verify(documents.completed, documents.document).damaged_files == ()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_changed_byte_in_a_readable_file_is_found(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -127,7 +127,7 @@ def test_changed_byte_in_a_readable_file_is_found(
     assert is_whole(filled_folder)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_all_files_lost_are_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -138,7 +138,7 @@ def test_all_files_lost_are_rebuilt(
     assert is_whole(filled_folder)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_damaged_merged_file_is_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -152,7 +152,7 @@ def test_damaged_merged_file_is_rebuilt(
     assert is_whole(filled_folder)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_damaged_list_of_deleted_rows_is_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -166,7 +166,7 @@ def test_damaged_list_of_deleted_rows_is_rebuilt(
     assert is_whole(filled_folder)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_object_missing_from_s3_is_rebuilt(s3_catalog: TranscriptCatalog, documents: Documents):
     """An object missing from the bucket is found although a local copy exists."""
     for document in documents.documents.values():
@@ -186,7 +186,7 @@ def test_object_missing_from_s3_is_rebuilt(s3_catalog: TranscriptCatalog, docume
     assert is_whole(s3_catalog)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_unreachable_store_is_not_damage(
     s3_catalog: TranscriptCatalog, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ):
@@ -199,7 +199,7 @@ def test_unreachable_store_is_not_damage(
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_rows_that_differ_from_the_document_are_replaced(
     filled: TranscriptCatalog, documents: Documents
 ):
@@ -220,7 +220,7 @@ def test_rows_that_differ_from_the_document_are_replaced(
     ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_transcript_without_document_is_removed(filled: TranscriptCatalog, documents: Documents):
     """A transcript erased elsewhere must not stay in the lake."""
     erased = documents.completed()[0]
@@ -238,7 +238,7 @@ def test_transcript_about_to_complete_is_kept(filled: TranscriptCatalog, documen
     assert len(transcript_ids(filled)) == 3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_unreadable_document_is_reported_and_its_rows_stay(
     filled: TranscriptCatalog, documents: Documents
 ):

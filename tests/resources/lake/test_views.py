@@ -168,7 +168,7 @@ def many_words(tmp_path_factory: pytest.TempPathFactory) -> LakeFiles:
     return files_by_table
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "term"), [("1", "alpha"), ("2", "alpha beta")])
 def test_terms_of_many_words_need_little_memory(many_words: LakeFiles, n: str, term: str):
     """Two million pairs are counted in the minimum memory of a query; a result of few rows holds

@@ -46,7 +46,7 @@ def repaired_once(house: House, code: str) -> list[str]:
     return list(repaired.repaired.done)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_sound_installation_has_no_findings(house: House):
     """It has one transcription in each state."""
     house.here.completed(in_lake=True)
@@ -96,7 +96,7 @@ def test_a_queued_one_with_a_live_run_is_not_touched(house: House):
     assert not house.look(CHECKS["queued_without_run"]).found
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_slots_of_ended_runs_are_freed(house: House, monkeypatch: pytest.MonkeyPatch):
     """Those of a run that Dagster does not know, and of an ended one; not a live run's."""
     storage = house.instance.event_log_storage
@@ -189,7 +189,7 @@ def test_a_document_is_rebuilt_from_the_rows(house: House, code: str):
     assert house.objects.read_bytes(document_key(id)) == before
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_dropped_segments_are_lost_and_the_rest_is_rebuilt(house: House):
     """The row then has the checksum of the new document, and the lake follows."""
     id = house.here.completed(in_lake=True)
@@ -287,7 +287,7 @@ def test_temporary_files_of_killed_processes_are_removed(
     assert not copy.exists() and (home / "uploads" / "new.part").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_drafts_leases_and_erasures_are_settled(house: House):
     """Of a transcription that is not running, of a dead notifier, and of an interrupted erasure."""
     id = house.here.completed()

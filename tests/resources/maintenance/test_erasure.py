@@ -226,7 +226,7 @@ STEPS: list[tuple[object, str, YtcaptionError]] = [
 ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[0].__name__}.{step[1]}")
 def test_a_failure_promises_nothing_and_can_be_repeated(
     erasure: Erasure,

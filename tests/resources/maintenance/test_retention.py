@@ -82,7 +82,7 @@ def test_uploads_have_an_age_of_their_own(house: House):
     assert not house.objects.exists(upload_key(MEDIA.media_id))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_old_transcripts_are_erased_only_if_configured(house: House):
     """Text, document and rows are erased."""
     id = house.here.completed()
@@ -122,7 +122,7 @@ def test_partitions_are_retired_and_come_back(house: House):
     assert stored_segments(house.here.store.postgres, old)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_old_runs_are_removed_with_their_events(house: House):
     """Runs of unfinished transcriptions stay, and unfinished runs."""
     id, busy = house.here.completed(), house.here.queued(SMALL)

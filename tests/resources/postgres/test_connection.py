@@ -304,7 +304,7 @@ def test_a_read_on_a_lost_connection_is_made_on_another(
             assert connection.autocommit is False
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_cut_connection_is_noticed_without_asking_it(
     request_store: RequestStore, database_server: DatabaseServer
 ):

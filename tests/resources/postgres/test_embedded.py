@@ -156,7 +156,7 @@ def test_it_lives_while_it_is_used(new_home: Path):
     assert not is_postgres_running(settings)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_it_is_closed_to_other_users(home: Path):
     """Home, data and socket folders are 0700, the log 0600; parent folders keep their permissions;
     the server is no root process and has the least of capabilities."""
@@ -185,7 +185,7 @@ def test_ctrl_c_does_not_reach_it(home: Path):
         assert os.getpgid(pid) != os.getpgrp()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_last_one_out_stops_it(home: Path):
     """Two more processes use the same server; it stops with the last of the three."""
     settings = settings_of(home)
@@ -210,7 +210,7 @@ def test_a_process_may_use_it_twice(home: Path):
         assert is_postgres_running(settings)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_user_does_not_keep_it(home: Path):
     """After kill -9 of one user, the next one's end stops the server."""
     settings = settings_of(home)
@@ -263,7 +263,7 @@ def test_a_killed_server_is_started_again(home: Path):
             assert get_transcription(store.postgres, id).id == id
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
     """Queries and waiting fail as retryable within seconds, and recover by themselves."""
     settings = settings_of(home)
@@ -343,7 +343,7 @@ def test_the_environment_does_not_lead_it_astray(home: Path, monkeypatch: pytest
         assert sum(status_counts(Postgres.from_settings(settings, "api")).values()) >= 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ['Tö ne\'s "%41" $HOME', "x" * 120])
 def test_homes_of_any_name(new_home: Path, name: str):
     """Odd and long names: it starts, on a socket that only its user reaches, and stops."""
@@ -408,7 +408,7 @@ def test_a_postgres_that_does_not_start(home: Path):
     assert str(home / "postgres.log") in str(caught.value)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pytest.MonkeyPatch):
     """DiskFull, and nothing half-made is left for the next start."""
 
@@ -425,7 +425,7 @@ def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pyt
         assert is_postgres_running(settings_of(new_home))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_first_start_that_was_killed_is_repeated(new_home: Path):
     """A data directory that was being made is not taken for one."""
     (new_home / "postgres" / "new" / "base").mkdir(parents=True)

@@ -113,7 +113,7 @@ def test_a_read_only_database_is_refused(database_server):
         check_server(database_server.url, NAME)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(not DEBIAN_PROGRAMS, reason="needs Debian's Postgres")
 def test_a_standby_is_refused(folder):
     """A server in recovery: the message says how to name the primary."""

@@ -81,15 +81,15 @@ def run(home: Path, *, open_files: int | None = None) -> str:
     return line
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("size_mb", [20, 60])
+@pytest.mark.slow
+@pytest.mark.parametrize("size_mb", [20, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_small_disk_is_named(small_disk: Callable[[int], Path], size_mb: int):
     """The database does not fit, at its creation or at its first use."""
     line = run(small_disk(size_mb) / "home")
     assert "no space" in line.lower() and "ree some" in line
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_too_few_open_files_are_named(tmp_path: Path):
     """With the limit and how to raise it."""
     home = Path(tempfile.mkdtemp(prefix="ytcf", dir="/tmp"))
@@ -100,7 +100,7 @@ def test_too_few_open_files_are_named(tmp_path: Path):
     assert "may open 40 files only" in line and "ulimit -n 1024" in line
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_a_home_that_cannot_be_written_is_named(small_disk: Callable[[int], Path]):
     """A disk that is mounted for reading only."""

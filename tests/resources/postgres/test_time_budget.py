@@ -56,7 +56,7 @@ def test_a_statement_in_progress_is_given_up(postgres: Postgres, database_server
     read(postgres)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_a_budget_a_hang_is_distinguished_from_a_long_statement(
     postgres: Postgres, database_server: DatabaseServer
 ):

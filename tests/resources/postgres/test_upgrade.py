@@ -55,8 +55,10 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("major", OLD)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "major", [OLD[0], *(pytest.param(each, marks=pytest.mark.slow) for each in OLD[1:])]
+)
 def test_the_data_of_another_version_is_brought_over(
     home: Path, monkeypatch: pytest.MonkeyPatch, major: str
 ):

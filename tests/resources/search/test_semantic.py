@@ -295,7 +295,7 @@ def test_error_without_embeddings_says_what_to_do(
     assert search.page("dog").items
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("database_server", list(DEBIAN_PROGRAMS), indirect=True)
 def test_server_without_pgvector_does_the_rest(
     request_store: RequestStore, search: Search, settings: Settings

@@ -216,7 +216,7 @@ def begin_as(id: str, run_id: str) -> bool:
     return is_let_through(store, id, run_id)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["threads", "processes"])
 def test_of_eight_probers_one_is_let_through(
     clock: Clock, request_store: RequestStore, database_server, of: str

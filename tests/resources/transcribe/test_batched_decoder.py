@@ -88,7 +88,7 @@ def test_sample_is_transcribed(jfk):
     assert all(0 <= word.probability <= 1 for word in words(jfk))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_word_times_match_the_reference(jfk, reference):
     """The median difference of starts and ends is at most 50 ms."""
     theirs = words(reference.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None))
@@ -263,7 +263,7 @@ def test_hints_reach_the_decoder(transcriber, groups):
     assert "A speech." in prompt
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_progress_callback_can_cancel(transcriber):
     """An exception of the callback ends the work, and the engine still serves others."""
 
@@ -291,7 +291,7 @@ def test_errors_of_the_model_reach_the_caller(transcriber, monkeypatch):
         transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_few_windows_are_pending_at_once(transcriber, monkeypatch):
     """However long the recording, only `_MAX_PENDING` of its spectrograms exist."""
     monkeypatch.setattr(batched_decoder, "_MAX_PENDING", 3)
@@ -301,7 +301,7 @@ def test_few_windows_are_pending_at_once(transcriber, monkeypatch):
     assert word_errors("en", spoken, text(result)).rate < 0.2
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_language_is_detected_in_each_of_many_files(base_model_home):
     """German, French and Spanish clips in one batch are each in their own language."""
     transcriber = WhisperTranscriber(
@@ -327,7 +327,7 @@ def test_language_is_detected_in_each_of_many_files(base_model_home):
     assert max(rates) < 0.4
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_language_of_a_long_recording_and_translation(base_model_home):
     """Of several windows the first ones decide for all of them; the task is respected."""
     transcriber = WhisperTranscriber(

@@ -81,7 +81,7 @@ def decoded_s(complete: CompleteAttempt, monkeypatch: pytest.MonkeyPatch) -> lis
     return lengths_s
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_attempt_is_resumed(complete: CompleteAttempt, decoded_s: list[float]):
     """Saved audio is not decoded again; text, times, scores and indexes are those of one attempt.
     Every segment is reported by the new attempt, each once."""

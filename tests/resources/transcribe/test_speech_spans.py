@@ -22,7 +22,7 @@ SILENT = [
 ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SILENT)
 def test_silence_noise_and_music_contain_no_speech(name):
     """There is no span, so nothing is decoded."""
@@ -38,7 +38,7 @@ def test_quiet_speech_is_detected(gain):
     assert detected.speech_s == pytest.approx(detect_speech(samples).speech_s, abs=1.5)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fleurs-en-002.ogg", "fleurs-en-004.ogg", "fleurs-fr-000.ogg"])
 def test_quiet_speaker_after_a_loud_one_is_detected(name):
     """The detector's adaptation to a loud speaker does not hide a quiet one after it."""
@@ -52,7 +52,7 @@ def test_quiet_speaker_after_a_loud_one_is_detected(name):
     assert detected_s > 0.8 * detect_speech(quiet).speech_s
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SILENT)
 def test_silence_noise_and_music_between_speech_contain_no_speech(name):
     """The second pass over quiet windows finds no speech in them."""

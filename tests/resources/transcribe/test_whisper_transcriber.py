@@ -39,7 +39,7 @@ def jfk(transcriber: WhisperTranscriber) -> Recognition:
     return transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sample_is_transcribed(jfk):
     """The text has no error, the language is English, and the speech has the right length."""
     reference = (
@@ -111,7 +111,7 @@ def test_no_hallucinations_between_speech(transcriber):
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_quiet_speaker_after_a_pause_is_transcribed(transcriber):
     """A speaker 40 dB below the one before, three seconds later, loses no word."""
     loud, quiet = samples("jfk.flac"), samples("fleurs-en-004.ogg")
@@ -125,7 +125,7 @@ def clip(name: str):
     return next(each for each in clips(DATA) if each.path.name == name)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_words_are_no_worse_than_plain_faster_whisper(transcriber):
     """On English clips the error rate is at most half a point above the plain one."""
     files, placement = transcriber.prepare_model("tiny.en")
@@ -154,7 +154,7 @@ def test_progress_is_correct(transcriber):
     assert any(12 < each < 25 for each in done)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_dropped_segments_are_listed_and_leave_no_gap(transcriber, monkeypatch):
     """A dropped segment is in the result with its reason; the others are numbered from 0."""
     real = hallucination_filter._drop_reason
@@ -171,7 +171,7 @@ def test_dropped_segments_are_listed_and_leave_no_gap(transcriber, monkeypatch):
     assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_segments_are_reported_during_decoding(transcriber, monkeypatch):
     """All of the result's, in order, and those of a region before the next one is decoded."""
     monkeypatch.setattr(sequential_decoder, "_MAX_REGION_S", 14.0)
@@ -202,7 +202,7 @@ def test_progress_callback_can_cancel(transcriber):
         transcriber.transcribe(samples("jfk.flac"), TINY_EN, cancel)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_long_audio_is_decoded_in_regions(transcriber, monkeypatch):
     """Cut at a pause into regions, the text and the times stay correct."""
     monkeypatch.setattr(sequential_decoder, "_MAX_REGION_S", 14.0)
@@ -216,7 +216,7 @@ def test_long_audio_is_decoded_in_regions(transcriber, monkeypatch):
     assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_hints_reach_the_decoder(transcriber, monkeypatch):
     """`initial_prompt`, `hotwords`, the task and the first temperature are passed on."""
     files, placement = transcriber.prepare_model("tiny.en")
@@ -268,7 +268,7 @@ def test_unsupported_number_format_is_reported(model_home):
         wrong.transcribe(samples("weather-mulaw-8k.wav"), TINY_EN, lambda *_: None)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_threads_share_one_model(transcriber, monkeypatch):
     """Two transcriptions at the same time load it once and give the same text."""
     monkeypatch.setattr(device, "_models", device.OrderedDict())
@@ -315,7 +315,7 @@ def test_language_is_detected_in_speech(multilingual):
     assert word_errors("de", clip("fleurs-de-003.ogg").reference, text(result)).rate < 0.3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_translation_gives_english(multilingual):
     """A German sentence is transcribed in English words; its language is still German."""
     options = TranscriptionOptions(model="base", task="translate")

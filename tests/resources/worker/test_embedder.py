@@ -249,7 +249,7 @@ def test_no_web_page_uses_a_worker(settings: Settings, tmp_path: Path) -> None:
             assert httpx.post(url, content=request, headers=header).status_code == 401
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_process_ends_with_its_worker() -> None:
     """Even during an embedding: the worker may have been killed."""
     child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

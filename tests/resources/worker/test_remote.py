@@ -73,7 +73,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YTCAPTION_WORKER_TOKEN", TOKEN)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_samples_are_sent(home):
     """The result is that of the same engine here, and the provenance is the worker's."""
     transcriber = home.transcriber()
@@ -88,7 +88,7 @@ def test_samples_are_sent(home):
     assert not [path for path in home.home.iterdir() if path.name not in ("log", "run")]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_runs_share_it(home):
     """They are transcribed at the same time, by one model."""
     texts, seen = {}, set()
@@ -114,7 +114,7 @@ def test_two_runs_share_it(home):
     assert len(texts["fleurs-en-002.ogg"]) > 100
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_memory_is_freed(home):
     """After a while without work; the next run works as before."""
     home.ensure()
@@ -183,7 +183,7 @@ def test_no_file_of_the_worker_can_be_named(home, tmp_path):
     assert "a path is allowed only over a Unix socket" in home.log
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_worker_drains(home):
     """When stopped it finishes its jobs, and exits with status 0."""
     before = home.log.count("s of audio in")

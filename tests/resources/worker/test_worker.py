@@ -156,7 +156,7 @@ async def messages_of(job: Job, waveform: np.ndarray, folder: Path) -> list[dict
     return [json.loads(line) for line in b"".join(blocks).splitlines()]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_parts_of_a_checkpoint_are_returned(
     home, waveform, reference, parts, monkeypatch, tmp_path
 ):
@@ -232,7 +232,7 @@ def test_a_canceled_job_that_hangs_is_detected(home, waveform, monkeypatch, tmp_
     asyncio.run(work(hangs=False))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_canceled_run_frees_the_worker(home, waveform):
     """An exception of its callback also ends the work in the worker."""
     home.ensure()
@@ -246,7 +246,7 @@ def test_a_canceled_run_frees_the_worker(home, waveform):
     assert "canceled after" in home.log
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_runs_beyond_the_slots_wait(home):
     """A third run waits and reports progress; it can be canceled; it runs when a slot is free."""
     home.ensure()
@@ -380,7 +380,7 @@ def test_a_worker_with_other_settings_is_not_used(home):
     assert home.log.count("s of audio in") == before
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_hanging_worker_is_given_up(home, waveform, reference):
     """If it is suspended during the work, the run does it itself; no segment is reported twice."""
     home.ensure()
@@ -411,8 +411,10 @@ def test_without_space_for_a_copy_the_run_transcribes_itself(home):
     assert transcriber.transcribe(waveform, TINY_EN, lambda *_: None).segments
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, number, caplog):
     """If it is killed, or stopped and out of time, during the work, the run resumes itself from the
     saved parts, the result is the same, and no segment is reported twice."""
@@ -437,7 +439,7 @@ def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, numb
     assert tuple(reported) == result.segments
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_a_worker_the_run_transcribes_itself(home):
     """The socket of a killed worker remains."""
     home.end()

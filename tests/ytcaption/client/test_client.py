@@ -224,7 +224,7 @@ def test_views_of_the_lake_are_rows(api: Client) -> None:
     assert refused.value.code == "invalid_option"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_queries_of_the_lake_are_rows(api: Client) -> None:
     """Values are bound; errors are DuckDB's."""
     assert api.query("select $n + 1 as n", {"n": 1}, limit=1) == [{"n": 2}]
@@ -233,7 +233,7 @@ def test_queries_of_the_lake_are_rows(api: Client) -> None:
     assert refused.value.code == "query_error"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_events_resume_after_a_broken_connection(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,7 +276,7 @@ def test_waiting_works_without_events(
     assert line.paths()[-1] == f"GET /api/v1/transcriptions/{accepted.id}"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_waiting_survives_a_restart(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,7 +293,7 @@ def test_waiting_survives_a_restart(
         assert api.wait(accepted.id).status is TranscriptionStatus.COMPLETED
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_wait_ends_at_its_time(api: Client) -> None:
     """The transcription continues."""
     accepted = api.submit(URL)
@@ -404,7 +404,7 @@ def test_a_batch_answers_each_separately(
     assert line.paths() == ["POST /api/v1/transcriptions/batch"] * 2
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_cancel_retry_and_delete(api: Client, line: Line, dagster_home: Path) -> None:
     """Each can be repeated after a lost response; erased ones are 410."""
     id = api.submit(URL).id

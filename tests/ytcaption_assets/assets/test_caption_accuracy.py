@@ -47,7 +47,7 @@ def numbers(result) -> dict:
     return {name: value.value for name, value in check(result).metadata.items()}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaServer):
     """With `never` the audio is transcribed; the captions are downloaded once and measure every
     later version of the media, in the check, in Postgres and in the lake."""
@@ -117,7 +117,7 @@ def test_a_transcription_made_of_captions_measures_those_made_of_audio(
     assert {id for id, _ in catalog.query(ids).rows} == {transcribed, again}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_missing_captions_fail_nothing(graph: Graph, media_server: MediaServer):
     """A track is listed and cannot be downloaded: the audio is transcribed, and nothing is
     measured."""
@@ -128,7 +128,7 @@ def test_missing_captions_fail_nothing(graph: Graph, media_server: MediaServer):
     assert catalog.query("from caption_accuracy").rows == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_erasing_the_media_erases_them(graph: Graph, media_server: MediaServer, dagster_home):
     """The track, the numbers and the lake's row are erased."""
     key = graph.submit(serve_stream(media_server, {"en": WHOLE}), NEVER)

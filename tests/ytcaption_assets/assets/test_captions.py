@@ -31,7 +31,7 @@ def left(graph: Graph) -> list:
         return connection.execute("select * from ytcaption.caption_track").fetchall()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_captions_become_the_transcript_without_a_model(graph: Graph, media_server: MediaServer):
     """Document, rows, lake, checks and history exist; audio and model are not used."""
     key = graph.submit(serve_stream(media_server, {"en": TRACK}))
@@ -62,7 +62,7 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
     assert left(graph) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_never_transcribes_the_audio(graph: Graph, media_server: MediaServer):
     """The same media with `never` is another transcription, made of the audio; the known captions
     stay known, and other options still use them."""
@@ -101,7 +101,7 @@ def test_captions_that_are_demanded_are_requested_from_the_source(
     assert document(graph, insisting).provenance.source == "manual_captions"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_captions_the_audio_is_transcribed_and_the_reason_stored(
     graph: Graph, media_server: MediaServer
 ):
@@ -122,7 +122,7 @@ def test_without_captions_the_audio_is_transcribed_and_the_reason_stored(
     assert left(graph) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_only_captions_or_a_failure_of_its_own_code(graph: Graph, media_server: MediaServer):
     """A link and an upload without captions fail without a retry."""
     only = replace(TINY, captions="only")
@@ -135,7 +135,7 @@ def test_only_captions_or_a_failure_of_its_own_code(graph: Graph, media_server: 
         assert row.attempt == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_captions_of_a_lost_run_are_used(graph: Graph, media_server: MediaServer):
     """They were downloaded and the transcript was not made: the next run requests nothing from the
     source."""

@@ -98,7 +98,7 @@ def test_a_podcast_is_listed_and_its_items_requested(
     assert row.source.title is not None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_items_held_back_by_a_quota_are_requested_soon(
     host: ChannelHost,
     store: ChannelStore,

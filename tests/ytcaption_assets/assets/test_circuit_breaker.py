@@ -73,7 +73,7 @@ def test_retry_after_is_heeded(graph: Graph, media_server: MediaServer, form: st
     assert wanted_s <= wait_s <= wanted_s + 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     ["status/500/a.flac?retry_after=90", "stall/jfk.flac?after=9000", "cut/jfk.flac?after=1"],

@@ -59,7 +59,7 @@ def onlooker(graph: Graph) -> Onlooker:
     return Onlooker.from_settings(graph.settings, engine="sequential")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_drafts_are_the_text_before_it_is_stored(
     graph: Graph, media_server: MediaServer, onlooker: Onlooker
 ):
@@ -75,7 +75,7 @@ def test_drafts_are_the_text_before_it_is_stored(
     assert drafts(graph.store, key) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_attempt_that_fails_leaves_no_draft(
     graph: Graph, media_server: MediaServer, onlooker: Onlooker
 ):
@@ -101,7 +101,7 @@ def test_a_claim_deletes_drafts_of_a_dead_run(graph: Graph, media_server: MediaS
     assert drafts(graph.store, key) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_watchers_read_the_text_while_the_model_works(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):

@@ -34,7 +34,7 @@ class Hurried(Transcriber):
         raise AssertionError("described after a failure")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_runs_events_are_in_the_trace_of_its_request(graph: Graph, media_server: MediaServer):
     """From the claim to the end; the row follows from them."""
     url = media_server.url("jfk.flac")
@@ -51,7 +51,7 @@ def test_a_runs_events_are_in_the_trace_of_its_request(graph: Graph, media_serve
     assert check_replay(graph.store.postgres).differences == ()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_without_a_request_has_a_trace_of_its_own(graph: Graph, media_server: MediaServer):
     """The id of the trace is that of the run, without hyphens."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -64,7 +64,7 @@ def test_a_run_without_a_request_has_a_trace_of_its_own(graph: Graph, media_serv
     assert started.trace_id == result.run_id.replace("-", "")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_progress_is_bounded(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):

@@ -66,7 +66,7 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
     assert words == [(len(transcript.words),)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_metadata(graph: Graph, media_server: MediaServer):
     """Title as a link, numbers, first captions, waveform, five checks that passed."""
     result = graph.run(graph.submit(media_server.url("jfk.flac")))
@@ -90,7 +90,7 @@ def test_the_metadata(graph: Graph, media_server: MediaServer):
     assert metadata(result, "transcript_parquet")["transcripts_rows"] == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_lake_is_opened_while_the_model_works(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -116,7 +116,7 @@ def test_the_lake_is_opened_while_the_model_works(
     assert document(graph, key).segments
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     """A second transcription of the same media, with other options, downloads nothing."""
     url = media_server.url("jfk.flac")
@@ -128,7 +128,7 @@ def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     assert metadata(second, "audio_download")["downloaded"] is False
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_download_folder_of_a_killed_run_is_cleared(graph: Graph, media_server: MediaServer):
     """It stored the audio and died before it cleared the folder: the next run does."""
     url = media_server.url("jfk.flac")
@@ -146,7 +146,7 @@ def test_the_download_folder_of_a_killed_run_is_cleared(graph: Graph, media_serv
     assert not folder.exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaServer):
     """The rows exist once, the document is the same, the model is not used again."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -192,7 +192,7 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
     assert row_counts(TranscriptCatalog.from_settings(graph.settings), key)["transcripts"] == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "code"),
     [
@@ -215,7 +215,7 @@ def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer,
     assert transcript_ids(TranscriptCatalog.from_settings(graph.settings)) == set()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_upload_is_read_from_the_store(graph: Graph):
     """A local file needs no download; text under an audio name fails as what it is."""
     for name, status, code in (

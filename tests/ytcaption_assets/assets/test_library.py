@@ -63,7 +63,7 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_maintenance_merges_and_compares(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -79,7 +79,7 @@ def test_maintenance_merges_and_compares(
     assert metadata_of(again, "lake_maintenance")["files_after"] == 4
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_checks_list_differences(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -109,7 +109,7 @@ def test_maintenance_does_nothing_during_a_backup(
     assert "A backup is being made" in (failure.description or "")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_report_is_stored_with_its_plots(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -150,7 +150,7 @@ def test_both_are_made_each_night(catalog: TranscriptCatalog, settings: Settings
     assert checks_of(result) == {"lake_counts_agree": True, "lake_text_agrees": True}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_report_of_an_empty_library(
     settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):

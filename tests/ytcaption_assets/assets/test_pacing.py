@@ -15,7 +15,7 @@ DOWNLOAD = ["audio_download"]
 SIZE = 196_348
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_records_its_usage_and_the_next_bulk_one_waits(
     environment, graph: Graph, media_server: MediaServer
 ):

@@ -8,7 +8,7 @@ from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_expected_failure_is_one_line(
     graph: Graph, media_server: MediaServer, capfd: pytest.CaptureFixture[str]
 ):

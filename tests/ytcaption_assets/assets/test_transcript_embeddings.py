@@ -63,7 +63,7 @@ def test_a_run_embeds_what_it_has_transcribed(
     assert [row["transcription_id"] for row in embedded(embedding_graph)] == [key]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_worker_embeds_for_a_run(embedding_graph: Graph, environment: pytest.MonkeyPatch) -> None:
     """Nothing is loaded in the run, which needs no extra."""
     environment.setenv("YTCAPTION_EMBEDDING_MODEL", TOY.name)
@@ -76,7 +76,7 @@ def test_a_worker_embeds_for_a_run(embedding_graph: Graph, environment: pytest.M
     assert [row["transcription_id"] for row in embedded(embedding_graph)] == [key]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.model
 def test_an_embedding_error_fails_no_transcription(
     embedding_graph: Graph, media_server: MediaServer, environment: pytest.MonkeyPatch

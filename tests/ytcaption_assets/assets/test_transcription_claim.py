@@ -58,7 +58,7 @@ def fast(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run_claim, "PROGRESS_S", 0.0)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServer):
     """Canceled in the middle: no document, and it stays canceled."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -70,7 +70,7 @@ def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServe
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_notices_its_cancel_within_seconds(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -93,7 +93,7 @@ def test_a_run_notices_its_cancel_within_seconds(
     assert (slots.active_slot_count, slots.pending_step_count) == (0, 0)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_ends_itself_at_its_limit(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -118,7 +118,7 @@ def test_a_run_ends_itself_at_its_limit(
     assert not half.exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server: MediaServer):
     """A run by hand on a completed one is canceled: completed as before, the run canceled."""
     url = media_server.url("jfk.flac")
@@ -168,7 +168,7 @@ def test_a_run_that_ignores_signals_ends_with_its_process(
         assert (exits, seen) == ([], [dg.DagsterRunStatus.STARTED, 1])
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: MediaServer):
     """Its successor's row does not change."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -230,7 +230,7 @@ def test_a_busy_transcription_is_not_started_twice(graph: Graph, media_server: M
     assert get_transcription(graph.store.postgres, key).run_id == "first"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_that_waits_for_a_slot_sends_heartbeats(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):

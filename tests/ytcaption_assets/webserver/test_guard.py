@@ -436,7 +436,7 @@ ATTACK = """
 """
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.browser
 def test_foreign_pages_in_a_browser_change_nothing(
     make: MakePage, browser: webdriver.Chrome

@@ -88,7 +88,7 @@ def test_redirects_of_a_feed_are_followed(host):
     assert lister().newest(source, page.state).unchanged
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_feed_continues_in_another(host):
     """The whole list follows `next`; pages may begin and end anywhere."""
     old = host.publish("old", rss("News", [host.episode(n) for n in (2, 1, 0)]))

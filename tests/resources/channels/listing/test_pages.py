@@ -42,7 +42,7 @@ def site(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaSe
         yield server
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_page_of_files_and_streams(host: ChannelHost, tmp_path: Path) -> None:
     """Each player on a page is an item, the source of a request for it."""
     urls = [host.url(f"episodes/{n}/{SPEECH}") for n in (1, 2)]
@@ -80,7 +80,7 @@ def test_a_list_of_files(host: ChannelHost) -> None:
     assert [page.next_start for page in pages] == [2, 4, None]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_page_may_shrink_to_one_item(host: ChannelHost) -> None:
     """A known list stays a list; a new page with one player is not one."""
     two = (

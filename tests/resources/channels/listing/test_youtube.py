@@ -114,7 +114,7 @@ def test_playlist_shows_unavailable_videos(youtube: YouTubeHost) -> None:
     assert page.channel.source_id == f"youtube-{PLAYLIST}"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_page_is_requested_once(youtube: YouTubeHost) -> None:
     """An iterator requests pages as they are taken; starting later requests all before."""
     youtube.lists.videos = videos(300)
@@ -133,7 +133,7 @@ def test_each_page_is_requested_once(youtube: YouTubeHost) -> None:
     assert youtube.continuations == 9
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_number_of_items_is_limited(youtube: YouTubeHost) -> None:
     """Items are counted from wherever a page begins."""
     youtube.lists.videos = videos(300)
@@ -157,7 +157,7 @@ def test_a_list_can_be_closed_early(youtube: YouTubeHost, caplog: pytest.LogCapt
     assert not caplog.records
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_failing_page_is_an_error(youtube: YouTubeHost) -> None:
     """Pages before it are returned, then the error is raised: a list never ends early."""
     youtube.lists.videos = videos(150)
@@ -169,7 +169,7 @@ def test_failing_page_is_an_error(youtube: YouTubeHost) -> None:
     assert failure.value.retry_after_s == 9
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_failing_page_is_retried(youtube: YouTubeHost) -> None:
     """A single 500 costs one more request; a lasting one is an error."""
     youtube.lists.videos = videos(60)

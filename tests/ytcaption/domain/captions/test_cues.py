@@ -257,7 +257,7 @@ def test_text_without_word_times_is_spread_over_its_segment():
     assert captions[0].start_ms == 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_ten_hours_take_seconds():
     """100,000 words, each with its own time, are cut in a few seconds of one core."""
     vocabulary = ["the", "cat", "sat", "on", "that", "mat,", "and", "then", "it", "slept.", "Why?"]

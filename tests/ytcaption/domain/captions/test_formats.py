@@ -71,7 +71,7 @@ def test_pysubs2_reads_our_srt(transcript: Transcript):
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @given(transcripts(), st.booleans())
 @at_most(80)
 def test_webvtt_py_reads_our_vtt(transcript: Transcript, words: bool):

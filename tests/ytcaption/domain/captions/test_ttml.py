@@ -204,7 +204,7 @@ def test_what_cannot_be_read_is_a_value_error(data: bytes) -> None:
         read_track(data, "ttml")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_large_document_is_read_in_seconds() -> None:
     """The document is as large as captions may be."""
     body = '<p begin="1s" end="2s">word word word</p>' * 190_000

@@ -252,7 +252,7 @@ class Interrupted(Exception):
     """Stands in for SIGKILL: nothing is cleaned up after it."""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_interrupted_backup_continues(settings: Settings, tmp_path: Path):
     """The folder gets its name when it is complete; files already copied are not copied again."""
     writer = Writer(settings)
@@ -280,7 +280,7 @@ def test_an_interrupted_backup_continues(settings: Settings, tmp_path: Path):
         make_backup(settings, folder, Quiet(), with_key=True)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: Path):
     """Erasing and compaction raise an error meanwhile."""
     id = Writer(settings).complete(1)
@@ -300,7 +300,7 @@ def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: 
     assert len(refused) >= 2 and get_transcription(Postgres.from_settings(settings, "admin"), id)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_file_replaced_during_the_backup_causes_another_dump(settings: Settings, tmp_path: Path):
     """The checksums in the backup's database are those of its files."""
     id = Writer(settings).complete(1)
@@ -322,7 +322,7 @@ def test_a_file_replaced_during_the_backup_causes_another_dump(settings: Setting
     assert "Dumping the databases again" in progress.steps and manifest.wrong == {}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_missing_file_is_reported(settings: Settings, tmp_path: Path):
     """All other files are in the backup; the exit status is 1."""
     id, other = (Writer(settings).complete(number) for number in (1, 2))
@@ -334,7 +334,7 @@ def test_a_missing_file_is_reported(settings: Settings, tmp_path: Path):
     assert (tmp_path / "backup" / "objects" / document_key(other)).exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["changed", "missing", "later", "none"])
 def test_a_damaged_backup_changes_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
@@ -413,7 +413,7 @@ def test_a_backup_runs_no_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.rmtree(witness.parent)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["ytcaption", "elsewhere"])
 def test_a_dump_with_other_objects_is_refused(settings: Settings, tmp_path: Path, where: str):
     """Of another kind by the dump's list, of an unknown table by its rows; nothing is changed."""

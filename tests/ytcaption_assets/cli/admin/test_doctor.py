@@ -36,7 +36,7 @@ def test_doctor_reports_then_repairs(house: House):
     assert "All is well." in ytcaption("doctor", "--repair").stdout
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_doctor_reports_what_it_could_not_repair_as_json(house: House):
     """The JSON has the reason; the exit status is 1 after the repair, too."""
     id = house.here.completed()
@@ -49,7 +49,7 @@ def test_doctor_reports_what_it_could_not_repair_as_json(house: House):
     assert finding["repaired"] == finding["mended"] == []  # its name before 0.2
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["pin", "keep"])
 def test_retention_spares_pinned_audio_and_is_a_dry_run_by_default(house: House, command: str):
     """`keep`, the old name of `pin`, still works."""
@@ -76,7 +76,7 @@ def test_the_old_name_of_pin_is_hidden():
     assert " pin " in listed and " keep " not in listed
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_dagsters_job_and_sensor_run_the_same_checks(house: House):
     """Counts are in the run's metadata; the sensor's skip reason says what it repaired."""
     import dagster as dg

@@ -54,7 +54,7 @@ def listed(settings: Settings, id: str, numbers: range, **changes: Any) -> None:
     ChannelRuns(postgres=store.postgres).complete(id, "run")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_channel_is_added_watched_and_removed(
     channels: Run, store: ChannelStore, settings: Settings
 ) -> None:
@@ -152,7 +152,7 @@ def test_json_output(channels: Run, store: ChannelStore, settings: Settings) -> 
     assert json.loads(channels("list", "--json").stdout) == [shown]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_wrong_usage_is_refused(channels: Run, store: ChannelStore) -> None:
     """The error is a sentence, and nothing is stored."""
     for error, *arguments in (
@@ -175,7 +175,7 @@ def test_wrong_usage_is_refused(channels: Run, store: ChannelStore) -> None:
         channels("pause", "youtube-")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_list_with_bad_lines_is_imported(
     channels: Run, store: ChannelStore, tmp_path: Path
 ) -> None:
@@ -202,7 +202,7 @@ def test_a_list_with_bad_lines_is_imported(
     assert {(row.paused_at is None, row.plan.options.language) for row in rows} == {(False, "en")}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_export_is_imported_unchanged(
     channels: Run, store: ChannelStore, tmp_path: Path
 ) -> None:

@@ -60,7 +60,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_captions_by_channel_and_title(library: Library, export, tmp_path: Path):
     """The folder has three formats, and an index with the transcription of each file."""
     id = library.add()
@@ -76,7 +76,7 @@ def test_captions_by_channel_and_title(library: Library, export, tmp_path: Path)
     assert entry["files"] == [f"{stem}.srt", f"{stem}.vtt", f"{stem}.txt"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_repeated_export_writes_new_and_changed_ones(library: Library, export, tmp_path: Path):
     """Other files are not touched; a missing one is written again."""
     first = library.add(title="First", media="a")
@@ -117,7 +117,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_no_title_is_a_path(library: Library, export, tmp_path: Path):
     """Names keep the characters of titles and channels that every file system takes (rule 7)."""
     for number, title in enumerate(HOSTILE):
@@ -138,7 +138,7 @@ def test_no_title_is_a_path(library: Library, export, tmp_path: Path):
         assert not set(name) & set('<>:"\\|?*\x00\n\x1b')
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_names_differ_on_case_insensitive_file_systems(library: Library, export, tmp_path: Path):
     """Two ids that differ only in case get two names, and keep them."""
     library.add(media="abcDEF", title="Same")
@@ -150,7 +150,7 @@ def test_names_differ_on_case_insensitive_file_systems(library: Library, export,
         assert names[0].endswith("same [youtube-abcdef] (2).txt")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_part_of_the_library_is_chosen(library: Library, export, tmp_path: Path):
     """It is chosen by channel, language, dates or a query, with the newest or all versions."""
     library.add(media="a", title="A", channel="One", published="2026-01-01")
@@ -174,7 +174,7 @@ def test_a_part_of_the_library_is_chosen(library: Library, export, tmp_path: Pat
         export("--since", "yesterday")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_prune_removes_files_that_no_longer_match(library: Library, export, tmp_path: Path):
     """Files that are not of the export stay."""
     library.add(media="a", title="A", channel="One")
@@ -188,7 +188,7 @@ def test_prune_removes_files_that_no_longer_match(library: Library, export, tmp_
     assert sorted(files(folder)) == ["One/A [youtube-a].txt", "Two/mine.txt"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_interrupted_export_continues(library: Library, export, tmp_path: Path):
     """Items with a line in the index are not written again; an incomplete line is ignored."""
     for media in "abc":
@@ -224,7 +224,7 @@ def test_a_killed_process_leaves_complete_files(library: Library, export, tmp_pa
     assert files(folder) == files(whole)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_other_folders_are_refused(library: Library, export, tmp_path: Path):
     """An export is mixed neither with other files nor with another kind of export."""
     library.add()
@@ -242,7 +242,7 @@ def test_other_folders_are_refused(library: Library, export, tmp_path: Path):
         CliRunner().invoke(app, ["export", str(tmp_path / "file" / "x")], catch_exceptions=False)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_changed_index_leads_nowhere_else(library: Library, export, tmp_path: Path):
     """Files outside the folder are not removed, even if the index has them."""
     library.add()
@@ -286,7 +286,7 @@ def clip(data: bytes) -> tuple[int, float]:
         return file.getframerate(), file.getnframes() / file.getframerate()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_ljspeech_folder(library: Library, export, tmp_path: Path):
     """It has clips of at most the given length, each with its text."""
     library.add()
@@ -307,7 +307,7 @@ def test_ljspeech_folder(library: Library, export, tmp_path: Path):
         assert rate == 22_050 and 1.0 <= duration_s <= 5.0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_audiofolder_of_hugging_face(library: Library, export, tmp_path: Path):
     """`metadata.jsonl` beside the files has the transcription and text of each."""
     id = library.add()
@@ -322,7 +322,7 @@ def test_audiofolder_of_hugging_face(library: Library, export, tmp_path: Path):
     assert "ask not" in rows[0]["transcription"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_clips_have_the_samples_of_their_time(library: Library, export, tmp_path: Path):
     """They are those of the recording, to the millisecond."""
     import numpy as np
@@ -373,7 +373,7 @@ def test_a_model_transcribes_each_clip_as_its_text(
         assert word_errors("en", row["transcription"], transcript).rate <= 0.2, (row, transcript)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_audio_that_is_no_longer_stored_is_reported(library: Library, export, tmp_path: Path):
     """The others are exported, and the exit status is 1."""
     library.add(media="a", title="Kept")
@@ -386,7 +386,7 @@ def test_audio_that_is_no_longer_stored_is_reported(library: Library, export, tm
     assert "1 failed" in export("--as", "ljspeech", "--dry-run", status=1).stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_damaged_document_is_reported(
     library: Library, export, object_store: ObjectStore, tmp_path: Path
 ):

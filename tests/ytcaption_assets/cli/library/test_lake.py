@@ -55,7 +55,7 @@ def ytcaption(settings: Settings, catalog: TranscriptCatalog) -> Callable[..., R
     return run
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_prints_a_table(ytcaption):
     """It has names and values, without markup or control characters of untrusted text."""
     result = ytcaption("sql", "select title, 30 as words from media")
@@ -65,7 +65,7 @@ def test_sql_prints_a_table(ytcaption):
     assert "\x1b[2J" not in result.stdout
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_prints_csv_that_is_safe_in_a_spreadsheet(ytcaption):
     """It is RFC 4180 with plain numbers; text that looks like a formula is quoted (rule 22)."""
     result = ytcaption("sql", "--csv", "select title, -1 as n, null as nothing from media")
@@ -75,7 +75,7 @@ def test_sql_prints_csv_that_is_safe_in_a_spreadsheet(ytcaption):
     ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_writes_parquet(ytcaption, tmp_path: Path):
     """The file has the rows with their types, and no other file is left."""
     path = tmp_path / "out" / "words.parquet"
@@ -86,7 +86,7 @@ def test_sql_writes_parquet(ytcaption, tmp_path: Path):
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_reads_a_statement_from_a_file_or_its_input(ytcaption, tmp_path: Path):
     """Two queries, or an unreadable file, are an error."""
     path = tmp_path / "question.sql"
@@ -127,7 +127,7 @@ def test_lake_attach_prints_statements(ytcaption, settings: Settings):
     drop_reader(settings)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_says_when_there_are_more_rows(ytcaption):
     """Rows are never cut off silently."""
     result = ytcaption("sql", "from words", "--limit", "3")
@@ -135,7 +135,7 @@ def test_sql_says_when_there_are_more_rows(ytcaption):
     assert "Only" not in ytcaption("sql", "from words").stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_that_fails_is_one_sentence(ytcaption):
     """The query is invalid or takes too long, or the file cannot be written."""
     with pytest.raises(QueryError, match="nowhere does not exist"):
@@ -157,7 +157,7 @@ def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return ended.value.code
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query", ["from nowhere", "drop table words", "", "from words; from media"]
 )
@@ -169,7 +169,7 @@ def test_invalid_sql_is_wrong_usage(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_on_a_damaged_library_is_a_failure(
     settings: Settings, catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
@@ -179,7 +179,7 @@ def test_sql_on_a_damaged_library_is_a_failure(
     assert exit_status(monkeypatch, "sql", "from words") == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_verify_repairs_from_documents(
     ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -198,7 +198,7 @@ def test_verify_repairs_from_documents(
     assert transcript_ids(catalog) == {transcript.id}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_verify_names_a_damaged_document(
     ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -212,7 +212,7 @@ def test_verify_names_a_damaged_document(
     assert wrong in result.stdout
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_compact_reports_the_number_of_files(ytcaption, catalog: TranscriptCatalog):
     """Two transcriptions are eight files before and four after."""
     catalog.append(*make_document("second"))
@@ -220,7 +220,7 @@ def test_compact_reports_the_number_of_files(ytcaption, catalog: TranscriptCatal
     assert len(transcript_ids(catalog)) == 2
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_view_prints_a_view_or_lists_all(ytcaption, tmp_path: Path):
     """A view takes parameters and is printed as a table, CSV or Parquet."""
     listed = ytcaption("lake", "view")
@@ -247,7 +247,7 @@ def test_a_wrong_view_is_refused_with_the_right_ones(ytcaption):
         ytcaption("lake", "view", "growth", "since")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_report_is_written_and_stored(ytcaption, tmp_path: Path, object_store: ObjectStore):
     """It goes to the file and to the object store, where the API reads it."""
     path = tmp_path / "report.html"

@@ -26,7 +26,7 @@ def ytcaption(model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return run
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_both_engines_are_measured(ytcaption):
     """The table has load time, speed and memory of each, and the device."""
     result = ytcaption("tiny.en", "--seconds", "5")
@@ -44,7 +44,7 @@ def test_both_engines_are_measured(ytcaption):
     assert "transcribing: tiny.en, batched" in result.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_model_that_cannot_be_measured_is_reported(ytcaption, monkeypatch):
     """The error is a sentence and the exit status is 1; the others are measured."""
     monkeypatch.setenv("YTCAPTION_COMPUTE_TYPE", "float3")

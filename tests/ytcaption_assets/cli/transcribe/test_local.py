@@ -62,7 +62,7 @@ def test_the_sample_is_transcribed_and_then_read_from_the_store(command):
     assert [path.suffix for path in (command.folder / "elsewhere").iterdir()] == [".txt"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_failures_are_reported_and_other_sources_transcribed(command):
     """The exit status is 1; each failure has its reason and no traceback."""
     with MediaServer() as server:
@@ -79,7 +79,7 @@ def test_failures_are_reported_and_other_sources_transcribed(command):
     assert "is empty" in result.stderr and "There is no file" in result.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -98,7 +98,7 @@ def test_wrong_usage_is_status_2_and_one_sentence(command, arguments, message):
     assert message in result.stderr and "Traceback" not in result.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_transcripts_can_be_queried_by_sql(command):
     """The transcript of the test above is in the lake once."""
     result = command("sql", "--csv", "select count(*) as n from transcripts where word_count > 15")
@@ -108,7 +108,7 @@ def test_transcripts_can_be_queried_by_sql(command):
     assert command("lake", "verify").returncode == 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_spans_of_the_transcription_process_arrive(command):
     """The last ones are sent before the process ends; all belong to one trace."""
     with OtlpReceiver() as receiver:

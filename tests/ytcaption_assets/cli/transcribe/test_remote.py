@@ -90,7 +90,7 @@ def test_urls_and_files_are_transcribed_and_nothing_is_started_locally(
     assert again.returncode == 0 and "from the store" in again.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_failures_are_reported_and_other_sources_transcribed(
     run: Run,
     server_url: str,
@@ -111,7 +111,7 @@ def test_failures_are_reported_and_other_sources_transcribed(
     assert "Traceback" not in failed.stderr + mixed.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -133,7 +133,7 @@ def test_an_error_is_one_sentence(
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_api_key_comes_from_the_settings(
     run: Run,
     settings: Settings,
@@ -151,7 +151,7 @@ def test_the_api_key_comes_from_the_settings(
     assert token not in with_key.stdout + with_key.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_force_transcribes_again(
     run: Run,
     server_url: str,
@@ -167,7 +167,7 @@ def test_force_transcribes_again(
     assert after.attempt == before.attempt + 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_work_to_the_server(
     server_url: str,
     world: World,

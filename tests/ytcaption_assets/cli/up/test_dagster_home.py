@@ -117,7 +117,7 @@ def test_the_instance_is_persistent_and_does_not_change_the_environment(settings
     assert dict(os.environ) == before
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_child_process_opens_the_same_instance(settings):
     """A Dagster process only needs the environment, which has the changed settings, too."""
     settings = changed(settings, api_port=8123, sites=("vimeo", "youtube"))

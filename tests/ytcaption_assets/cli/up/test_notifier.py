@@ -54,7 +54,7 @@ def notifier(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_it_sends_until_sigterm(box: Box) -> None:
     """The exit status is 0."""
     with WebhookReceiver() as receiver, notifier(box.settings) as process:
@@ -80,7 +80,7 @@ def test_a_delivery_of_a_killed_notifier_is_sent_again(box: Box) -> None:
         assert first.id == second.id
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_wrong_apprise_url_is_one_sentence(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit status is 1, and the URL is not printed."""
     monkeypatch.setenv("YTCAPTION_NOTIFY_URLS", "nonsense://s3cret")

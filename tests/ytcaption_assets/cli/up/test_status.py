@@ -200,7 +200,7 @@ def test_an_unused_home_is_not_created(tmp_path, run_status):
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_stopped_database_is_read_and_stopped_again(tmp_path, run_status):
     """The counts are reported although nothing runs, and nothing runs afterwards."""
     with embedded_server(tmp_path):

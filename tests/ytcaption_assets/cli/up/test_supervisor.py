@@ -90,7 +90,7 @@ def test_a_killed_process_is_restarted(tmp_path):
     assert not orphan_processes(tmp_path)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_children_of_a_killed_process_are_killed_if_the_program_says_so(tmp_path):
     """Workers of a server would occupy its port; runs of the code server continue."""
     code = (
@@ -122,7 +122,7 @@ def test_children_of_a_killed_process_are_killed_if_the_program_says_so(tmp_path
         process.kill()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_others_continue_without_a_program_that_is_not_needed(tmp_path):
     """It is restarted for as long as it takes, with longer pauses."""
     dying = python("dying", "import os, time; time.sleep(.2); os.abort()", is_needed=False)
@@ -214,7 +214,7 @@ def test_a_process_without_work_is_not_waited_for(tmp_path):
     assert not orphan_processes(tmp_path)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_work_in_the_group_gets_the_whole_time_to_end(tmp_path):
     """A run that is still writing is not interrupted with its server."""
     done = tmp_path / "done"

@@ -267,7 +267,7 @@ def test_no_process_reads_a_file_of_the_current_folder(up: Up):
     assert up.directory not in folders.values(), folders
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_second_up_on_the_home_is_refused(up: Up):
     """It prints one sentence with exit status 1, and the first is not disturbed."""
     assert up.process is not None
@@ -278,7 +278,7 @@ def test_a_second_up_on_the_home_is_refused(up: Up):
     assert up.alive
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_daemon_is_restarted(up: Up):
     """A new one sends heartbeats within seconds; the others continue."""
     before, code = up.child("daemon"), up.child("code")
@@ -302,7 +302,7 @@ def test_a_killed_worker_is_restarted(up: Up):
     assert "worker-0: 0 of 8 slots, " in up.run("status").stdout
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_postgres_is_restarted(up: Up):
     """It answers soon, and so does the API."""
     pid_file = up.home / "postgres" / "data" / "postmaster.pid"
@@ -411,7 +411,7 @@ def test_a_port_in_use_is_one_sentence(refused):
     assert "YTCAPTION_API_PORT" in message
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_address_beyond_this_machine_needs_keys(refused):
     """The sentence says how to create one (rule 21)."""
     message = refused("--host", "0.0.0.0", asks_database=True)
