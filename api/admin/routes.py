@@ -1,4 +1,4 @@
-"""Routes of operators: overview, retry, pause and resume, circuit breakers, purge."""
+"""Routes of operators: overview, retry, cancel, pause and resume, circuit breakers, purge."""
 
 from typing import Annotated
 
@@ -10,6 +10,8 @@ from api.admin.schemas import (
     BreakerOpenRequest,
     BreakerRequest,
     BreakersResponse,
+    CancelRequest,
+    CancelResponse,
     OverviewResponse,
     Pause,
     PauseRequest,
@@ -31,7 +33,7 @@ from api.responses import (
 )
 from api.transcriptions.dependencies import ActionsDep, PauseControlDep
 from api.transcriptions.examples import EXAMPLE_ID
-from resources.admin.service import RetryFilter, overview, retry_all
+from resources.admin.service import CancelFilter, RetryFilter, cancel_all, overview, retry_all
 from resources.maintenance.purge import PurgeFilter
 from resources.sites.circuit_breaker import breakers, close_breaker, open_breaker, site_named
 
@@ -146,6 +148,34 @@ def retry_many(
     """Queue everything that matches for a new series of attempts."""
     filter = RetryFilter(**body.model_dump())
     return AffectedResponse.of(retry_all(postgres, filter, caller.owner))
+
+
+@router.post(
+    "/cancel",
+    operation_id="cancelMany",
+    summary="Cancel queued or running transcriptions",
+    responses=json_example(200, {"number": 1, "ids": [EXAMPLE_ID], "dry_run": True}) | _ERRORS,
+)
+def cancel_many(
+    body: Annotated[
+        CancelRequest,
+        Body(
+            openapi_examples={
+                "look": {"value": {"site": "youtube.com"}},
+                "cancel": {"value": {"site": "youtube.com", "dry_run": False}},
+            }
+        ),
+    ],
+    caller: Admin,
+    postgres: PostgresDep,
+) -> CancelResponse:
+    """Cancel everything that matches, for everybody who requested it, or for one `owner`.
+
+    It is a dry run unless `dry_run` is false. Runs end within seconds.
+    """
+    filter = CancelFilter(**body.model_dump(exclude={"dry_run"}))
+    affected = cancel_all(postgres, filter, caller.owner, dry_run=body.dry_run)
+    return CancelResponse.canceled(affected, dry_run=body.dry_run)
 
 
 @router.post(

@@ -36,6 +36,40 @@ class RetryRequest(StorableBody):
     ] = None
 
 
+class CancelRequest(StorableBody):
+    """Which unfinished transcriptions to cancel; a field that is left out matches all."""
+
+    status: Annotated[Literal["queued", "running"], Field(description="Their current status.")] = (
+        "queued"
+    )
+    owner: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description="Who requested them. What others have requested, too, goes on for them.",
+            examples=["key:mfrggzdfmztwq2lk"],
+        ),
+    ] = None
+    site: Annotated[
+        str | None,
+        Field(
+            max_length=253,
+            description="Site that they are still to be downloaded from.",
+            examples=["youtube.com"],
+        ),
+    ] = None
+    channel: Annotated[
+        str | None, Field(max_length=200, description="Name or id of the source's channel.")
+    ] = None
+    created_after: Annotated[
+        Timestamp | None, Field(description="First requested at this time or later.")
+    ] = None
+    created_before: Annotated[
+        Timestamp | None, Field(description="First requested before this time.")
+    ] = None
+    dry_run: Annotated[bool, Field(description="Only list them.")] = True
+
+
 class PauseRequest(StorableBody):
     """What to pause."""
 
@@ -167,6 +201,17 @@ class AffectedResponse(BaseModel):
     def of(cls, affected: Affected) -> Self:
         """Return the schema of what was done."""
         return cls(number=affected.number, ids=list(affected.ids))
+
+
+class CancelResponse(AffectedResponse):
+    """What was canceled, or would be."""
+
+    dry_run: bool
+
+    @classmethod
+    def canceled(cls, affected: Affected, *, dry_run: bool) -> Self:
+        """Return the schema of what was done."""
+        return cls(number=affected.number, ids=list(affected.ids), dry_run=dry_run)
 
 
 class PurgeResponse(BaseModel):

@@ -1,4 +1,4 @@
-"""Operators' view of the whole queue, and retries of many transcriptions at once."""
+"""Operators' view of the whole queue; retries and cancels of many transcriptions at once."""
 
 import logging
 import shutil
@@ -19,16 +19,17 @@ from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.sites.circuit_breaker import Breaker, breakers
 from resources.sites.pacing import ThrottledSite
+from resources.transcriptions.actions import has_other_requesters, withdraw
 from resources.transcriptions.reads import status_counts
 from resources.transcriptions.rows import LISTED
 from resources.transcriptions.seen_media import title_for
-from resources.transcriptions.state import REQUEUE
+from resources.transcriptions.state import REQUEUE, cancel_row
 from ytcaption.domain.events import EventType
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-"""Transcriptions queued again per transaction."""
+"""Transcriptions changed per transaction."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,26 @@ class RetryFilter:
 
     status: Literal["failed", "canceled"] = "failed"
     code: str | None = None
+    channel: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CancelFilter:
+    """Which unfinished transcriptions to cancel; a condition that is None is not applied.
+
+    Attributes:
+        owner: who has requested it, such as `local` or `key:` and a key's id. What others have
+            requested, too, goes on for them.
+        site: where its audio is still to be downloaded from, such as `youtube.com`.
+        channel: name or id of the channel at the source.
+        created_after, created_before: time of the first request, inclusive and exclusive bound.
+    """
+
+    status: Literal["queued", "running"] = "queued"
+    owner: str | None = None
+    site: str | None = None
     channel: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -204,3 +225,51 @@ def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[D
     if rows:
         notify(connection, WORK_CHANNEL, "")
     return rows
+
+
+def cancel_all(postgres: Postgres, chosen: CancelFilter, by: str, *, dry_run: bool) -> Affected:
+    """Cancel all matching transcriptions, in batches, or list them. Dagster's sensor ends the runs
+    of those that were running.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`; batches canceled so far stay
+            canceled.
+    """
+    ids: list[str] = []
+    while batch := _cancel_batch(postgres, chosen, dry_run=dry_run):
+        ids += batch
+        if dry_run:
+            break
+    logger.info(
+        "%d transcriptions canceled by %s%s: %s", len(ids), by, " (dry run)" * dry_run, chosen
+    )
+    return Affected.of(ids)
+
+
+def _cancel_batch(postgres: Postgres, chosen: CancelFilter, *, dry_run: bool) -> list[str]:
+    with postgres.transaction() as connection:
+        rows = connection.execute(
+            f"""
+            select t.* from ytcaption.transcription t join ytcaption.media m on m.id = t.media_id
+            where t.status = %(status)s
+                and (%(owner)s::text is null or exists (
+                    select from ytcaption.request
+                    where transcription_id = t.id and request.owner = %(owner)s))
+                and (%(site)s::text is null or t.source_site = %(site)s)
+                and (%(channel)s::text is null
+                    or %(channel)s in (m.info ->> 'channel', m.info ->> 'channel_id'))
+                and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
+                and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
+                and not {is_erased("t.id")}
+            order by t.created_at, t.id limit %(batch)s {"" if dry_run else "for update of t"}
+            """,  # noqa: S608
+            {**chosen.__dict__, "batch": None if dry_run else BATCH},
+        ).fetchall()
+        for row in [] if dry_run else rows:
+            if chosen.owner is not None and has_other_requesters(
+                connection, row["id"], chosen.owner
+            ):
+                withdraw(connection, row, chosen.owner)
+            else:
+                cancel_row(connection, row)
+    return [row["id"] for row in rows]

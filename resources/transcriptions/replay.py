@@ -1,17 +1,29 @@
-"""Rebuilds every transcription from its events, and compares it with its row."""
+"""Rebuilds every transcription from its events, compares it with its row, and repairs the row."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
+from psycopg.sql import SQL, Identifier, Placeholder
 
+from resources.events import add_event
+from resources.postgres.advisory_locks import exclusive_work_lock
 from resources.postgres.connection import Postgres
-from ytcaption.domain.event_projection import Projection, RecordedEvent, apply
+from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
+from resources.transcriptions.state import delete_drafts
+from ytcaption.domain.errors import YtcaptionError
+from ytcaption.domain.event_projection import (
+    Projection,
+    RecordedEvent,
+    apply,
+    snapshot_data,
+)
+from ytcaption.domain.events import EventType
 
 BATCH = 500
 """Transcriptions compared at a time, and events fetched at a time."""
@@ -19,9 +31,16 @@ BATCH = 500
 ROW = "(row)"
 THERE, MISSING = "there", "none"
 
+_RUN_STOPS_S = 5.0
+"""Seconds to wait for a run that may write to what is to be repaired."""
+
+_COLUMNS = 'transcription_id, event_type, "timestamp", media_id, run_id, data'
 _EVENTS = (
-    'select transcription_id, event_type, "timestamp", media_id, run_id, data '
+    f"select {_COLUMNS} "  # noqa: S608 - of literals only
     "from ytcaption.event where transcription_id is not null order by transcription_id, number"
+)
+_EVENTS_OF_ONE = (
+    f"select {_COLUMNS} from ytcaption.event where transcription_id = %s order by number"  # noqa: S608
 )
 _WITHOUT_EVENTS = (
     "select id from ytcaption.transcription t where not exists "
@@ -100,6 +119,95 @@ def check_replay(postgres: Postgres, most: int = 1_000) -> ReplayReport:
             if len(first) < most:
                 first.append(each)
     return ReplayReport(transcription_count, event_count, tuple(first), difference_count)
+
+
+@dataclass
+class ReplayRepair:
+    """The result of a repair.
+
+    Attributes:
+        repaired: ids of the rows that agree with their events now.
+        left: ids of those that do not, with the reason.
+    """
+
+    repaired: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def repair_replay(postgres: Postgres) -> ReplayRepair:
+    """Make each row that differs agree with its events: columns are set to what the events say, and
+    a row without events is recorded as it is. Safe while the pipeline runs, and can be repeated.
+
+    Args:
+        postgres: with the rights of an administrator.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`; repeat it to repair the rest.
+    """
+    with _snapshot(postgres) as connection:
+        found = {each.id for each in _compared(connection) if isinstance(each, Difference)}
+    result = ReplayRepair()
+    for id in sorted(found):
+        try:
+            with (
+                exclusive_work_lock(postgres, id, _RUN_STOPS_S),
+                postgres.transaction() as connection,
+            ):
+                problem = _repair(connection, id)
+        except YtcaptionError as error:
+            problem = error.message
+        if problem is None:
+            result.repaired.append(id)
+        else:
+            result.left[id] = problem
+    return result
+
+
+def _repair(connection: Connection[DictRow], id: str) -> str | None:
+    """Repair one row. Return why it cannot be repaired, or None."""
+    row = connection.execute(
+        "select * from ytcaption.transcription where id = %s for update", (id,)
+    ).fetchone()
+    projection = None
+    for event in connection.execute(_EVENTS_OF_ONE, (id,)):
+        projection = apply(projection, _happened(event))
+    if row is None:
+        if projection is None or projection.is_erased:
+            return None  # it was erased meanwhile
+        return (
+            "The row is missing, and its options are in no event. Restore a backup, or request it "
+            "again."
+        )
+    if projection is None:
+        add_event(connection, row, EventType.SNAPSHOT_TAKEN, snapshot_data(row))
+        return None
+    changed = {
+        column: value for column, value in projection.columns().items() if row[column] != value
+    }
+    if changed:
+        _set(connection, row, changed)
+    return None
+
+
+def _set(connection: Connection[DictRow], row: DictRow, changed: dict[str, Any]) -> None:
+    """Set columns, and what follows from a change of the status."""
+    values = dict(changed)
+    if values.get("status", row["status"]) != row["status"]:
+        values |= dict.fromkeys(("stage", "progress_done", "progress_total", "heartbeat_at"))
+        values["is_downloading"] = False
+        if values["status"] == "running":
+            # The run that it belongs to has ended; the next look for lost runs queues it again.
+            values["heartbeat_at"] = row["updated_at"]
+        delete_drafts(connection, row["id"])
+    connection.execute(
+        SQL("update ytcaption.transcription set {} , updated_at = now() where id = {}").format(
+            SQL(", ").join(SQL("{} = {}").format(Identifier(n), Placeholder(n)) for n in values),
+            Placeholder("id"),
+        ),
+        values | {"id": row["id"]},
+    )
+    notify(connection, PROGRESS_CHANNEL, row["id"])
+    notify(connection, WORK_CHANNEL, row["id"])
 
 
 @contextmanager

@@ -39,6 +39,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
 
     ids = [operation["operationId"] for operation in operations]
     assert sorted(ids) == [
+        "cancelMany",
         "cancelTranscription",
         "changeChannel",
         "changeTranscription",

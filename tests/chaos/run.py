@@ -23,7 +23,7 @@ from tests.chaos.clients import Clients
 from tests.chaos.disk import Disk
 from tests.chaos.killer import Killer
 from tests.chaos.outcome import Outcome, counts_of, print_outcome
-from tests.chaos.source import ChaosRequest, Sources
+from tests.chaos.source import REFUSES, ChaosRequest, Sources
 from tests.chaos.storm import FREE_WITHIN_S, Installation, Storm
 from tests.support.servers.webhook_receiver import (
     Answer,
@@ -85,6 +85,8 @@ class RequestStorm(Storm):
             self.say("no process is killed any more")
             while not (clients.is_done and self.is_over(settings)) and not self.is_late:
                 self.wait(up, settings, 5.0)
+                if clients.is_done:
+                    self._cancel_refused(api, settings, requests, clients.accepted)
             outcome = Outcome()
             self._check(settings, requests, clients, receiver, outcome)
             outcome.counts |= {
@@ -93,6 +95,26 @@ class RequestStorm(Storm):
                 **{f"killed: {name}": count for name, count in sorted(killer.killed.items())},
             }
         return outcome
+
+    def _cancel_refused(
+        self,
+        api: str,
+        settings: Settings,
+        requests: list[ChaosRequest],
+        accepted: dict[int, str],
+    ) -> None:
+        """Cancel what waits for the site that refuses for ever, once nothing else is unfinished:
+        the product tries it again for an hour (`FREE_PROBES_S`)."""
+        refused = {
+            accepted[each.number]
+            for each in requests
+            if each.fault is REFUSES and each.number in accepted
+        }
+        waiting = verify.unfinished(settings)
+        if waiting and set(waiting) <= refused and set(waiting.values()) == {REFUSES.ends_as}:
+            for id in waiting:
+                httpx.post(f"{api}/transcriptions/{id}/cancel", timeout=60).raise_for_status()
+                self.say(f"{id} waits for a site that refuses: canceled")
 
     def _check(
         self,

@@ -79,6 +79,16 @@ REPLAYED = tuple(field.name for field in fields(Projection) if field.name != "is
 """Columns that are compared."""
 
 
+def snapshot_data(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of an event `SnapshotTaken` that describes a row: its columns without null
+    values, times as seconds since 1970."""
+    data = {name: row[name] for name in REPLAYED if name not in ("media_id", "run_id")}
+    for name in _TIMES:
+        if data[name] is not None:
+            data[name] = data[name].timestamp()
+    return {name: value for name, value in data.items() if value is not None}
+
+
 def apply(before: Projection | None, event: RecordedEvent) -> Projection | None:
     """Return the row after an event.
 

@@ -52,6 +52,24 @@ def test_failed_ones_are_queued_again(
     assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
 
 
+def test_queued_ones_are_canceled_unless_it_is_a_dry_run(
+    client: TestClient, world: World, request_store: RequestStore
+) -> None:
+    """Listed by default; those of the chosen site only."""
+    id = client.post("/api/v1/transcriptions", json=LINK).json()["id"]
+    world.running(media_id="youtube-bbbbbbbbbbb")
+    assert post(client, "cancel", site="vimeo.com").json()["number"] == 0
+    listed = post(client, "cancel", site="youtube.com")
+    assert (listed.status_code, listed.json()) == (
+        200,
+        {"number": 1, "ids": [id], "dry_run": True},
+    )
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
+    assert post(client, "cancel", site="youtube.com", dry_run=False).json()["number"] == 1
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.CANCELED
+    assert post(client, "cancel", status="failed").status_code == 422
+
+
 def test_paused_intake_refuses_requests_and_answers_everything_else(
     client: TestClient, world: World
 ) -> None:

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from resources.admin import service as admin
-from resources.admin.service import RetryFilter, overview, retry_all
+from resources.admin.service import CancelFilter, RetryFilter, cancel_all, overview, retry_all
 from resources.orchestration.pauses import (
     follow_pauses,
     pause,
@@ -164,3 +164,73 @@ def test_pools_follow_the_rows(settings: Settings):
         assert limits() == {"download": 0, "transcription": 1, "listing": 1}
         follow_pauses(instance, settings, ())
         assert limits() == {"download": 3, "transcription": 1, "listing": 1}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (CancelFilter(), {"annas", "berts", "both", "elsewhere"}),
+        (CancelFilter(owner="key:anna"), {"annas", "both"}),
+        (CancelFilter(site="elsewhere.org"), {"elsewhere"}),
+        (CancelFilter(channel="JFK Library"), set()),
+        (CancelFilter(created_after=datetime.now(UTC) + timedelta(hours=1)), set()),
+        (CancelFilter(created_before=datetime(2000, 1, 1, tzinfo=UTC)), set()),
+        (CancelFilter(status="running"), {"running"}),
+    ],
+)
+def test_matching_ones_are_canceled(
+    api: Postgres,
+    request_store: RequestStore,
+    run_store: RunStore,
+    chosen: CancelFilter,
+    expected: set[str],
+):
+    """And no others; what another owner has requested, too, goes on for that owner."""
+    ids = {
+        name: request_store.submit(
+            MediaSource(f"youtube-{name}", "site", f"https://{host}/{name}", "Youtube"),
+            TranscriptionOptions(model="base"),
+            owner=owner,
+        ).transcription.id
+        for name, host, owner in (
+            ("annas", "youtu.be", "key:anna"),
+            ("berts", "youtu.be", "key:bert"),
+            ("both", "youtu.be", "key:anna"),
+            ("elsewhere", "elsewhere.org", "key:bert"),
+            ("running", "youtu.be", "key:anna"),
+        )
+    }
+    both = MediaSource("youtube-both", "site", "https://youtu.be/both", "Youtube")
+    request_store.submit(both, TranscriptionOptions(model="base"), owner="key:bert")
+    run_store.claim(ids["running"], "run-1")
+    states = {name: get_transcription(api, id).status for name, id in ids.items()}
+
+    listed = cancel_all(api, chosen, "local", dry_run=True)
+    assert {name: get_transcription(api, id).status for name, id in ids.items()} == states
+
+    affected = cancel_all(api, chosen, "local", dry_run=False)
+    assert set(affected.ids) == set(listed.ids) == {ids[name] for name in expected}
+    stays = {"both"} if chosen.owner else set()
+    for name, id in ids.items():
+        is_canceled = name in expected - stays
+        status = TranscriptionStatus.CANCELED if is_canceled else states[name]
+        assert get_transcription(api, id).status is status, name
+    if chosen.owner:
+        rows = api.rows(
+            "select owner from ytcaption.request where transcription_id = %(id)s",
+            {"id": ids["both"]},
+        )
+        assert [row["owner"] for row in rows] == ["key:bert"]
+    assert cancel_all(api, chosen, "local", dry_run=False).number == 0
+
+
+def test_many_are_canceled_in_batches(
+    api: Postgres, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+):
+    """All of them; they can be queued again."""
+    monkeypatch.setattr(admin, "BATCH", 2)
+    for number in range(5):
+        submit(request_store, f"queued{number}")
+    assert cancel_all(api, CancelFilter(), "local", dry_run=False).number == 5
+    assert status_counts(api)[TranscriptionStatus.QUEUED] == 0
+    assert retry_all(api, RetryFilter("canceled"), "local").number == 5

@@ -80,6 +80,39 @@ def retry(
 
 
 @app.command()
+def cancel(
+    status: Annotated[
+        Literal["queued", "running"], typer.Option(help="Current status.")
+    ] = "queued",
+    owner: Annotated[
+        str | None,
+        typer.Option(help="Who requested it: local, or key: and a key's id. Others keep theirs."),
+    ] = None,
+    site: Annotated[
+        str | None, typer.Option(help="Site that it is to be downloaded from: youtube.com.")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Name or id of the channel.")] = None,
+    created_after: Annotated[
+        datetime | None, typer.Option(help="First requested at this time or later, in UTC.")
+    ] = None,
+    created_before: Annotated[
+        datetime | None, typer.Option(help="First requested before this time, in UTC.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--cancel", help="Only list them, or cancel them.")
+    ] = True,
+) -> None:
+    """List the transcriptions that wait, or cancel them. Without options: all that are queued."""
+    from resources.admin.service import CancelFilter, cancel_all
+
+    after, before = _utc(created_after), _utc(created_before)
+    chosen = CancelFilter(status, owner, site, channel, after, before)
+    with opened_database() as (_, postgres):
+        affected = cancel_all(postgres, chosen, BY, dry_run=dry_run)
+    _print_affected(_console(), affected, "would be canceled" if dry_run else "canceled")
+
+
+@app.command()
 def pause(
     part: Part,
     reason: Annotated[str, typer.Option(help="For other operators.")] = "",

@@ -10,7 +10,9 @@ import typer
 from ytcaption_assets.cli.database import opened_database
 
 if TYPE_CHECKING:
-    from resources.transcriptions.replay import ReplayReport
+    from rich.console import Console
+
+    from resources.transcriptions.replay import ReplayRepair, ReplayReport
 
 _SHOWN = 50
 
@@ -19,32 +21,46 @@ def replay(
     check: Annotated[
         bool, typer.Option("--check", help="Only print differences from the stored rows.")
     ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set the rows that differ to what their events say.")
+    ] = False,
 ) -> None:
     """Rebuild each transcription's row from its events and print it as one line of JSON.
 
-    Safe while the pipeline runs: everything is read in one snapshot. Exit status of --check: 0 rows
-    and events agree, 1 they do not.
+    Safe while the pipeline runs: everything is read in one snapshot. Exit status of --check and
+    --repair: 0 rows and events agree (now), 1 they do not.
     """
-    from resources.transcriptions.replay import check_replay
+    from resources.transcriptions.replay import check_replay, repair_replay
     from resources.transcriptions.replay import replay as replayed
 
     with opened_database() as (_, postgres):
-        if not check:
+        if not check and not repair:
             for each in replayed(postgres):
                 values = None if each.row is None else asdict(each.row)
                 sys.stdout.write(json.dumps({"id": each.id, "row": values}, default=str) + "\n")
             return
         report = check_replay(postgres, _SHOWN)
-    _print(report)
-    raise typer.Exit(1 if report.difference_count else 0)
-
-
-def _print(report: "ReplayReport") -> None:
+        repaired = repair_replay(postgres) if repair and report.difference_count else None
     from rich.console import Console
+
+    console = Console(highlight=False)
+    _print(report, console)
+    if repaired is not None:
+        _print_repair(repaired, console)
+    wrong = report.difference_count if repaired is None else len(repaired.left)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _print_repair(repaired: "ReplayRepair", console: "Console") -> None:
+    console.print(f"{len(repaired.repaired):,} repaired, {len(repaired.left):,} not.")
+    for id, reason in list(repaired.left.items())[:_SHOWN]:
+        console.print(f"{id}: {reason}", markup=False, soft_wrap=True)
+
+
+def _print(report: "ReplayReport", console: "Console") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
     counts = f"{report.event_count:,} events of {report.transcription_count:,} transcriptions"
     if not report.difference_count:
         console.print(f"{counts}: every row agrees with them.")

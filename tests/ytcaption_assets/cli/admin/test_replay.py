@@ -1,6 +1,7 @@
 """`ytcaption replay` on a real database."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -64,3 +65,47 @@ def test_rows_are_printed(run, id: str, request_store: RequestStore):
     row = get_transcription(request_store.postgres, id)
     assert printed["row"]["document_sha256"] == row.document_sha256
     assert printed["row"]["completed_at"] == str(row.completed_at)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "language = null, word_count = 0",
+        "status = 'failed', error_code = 'gone', attempt = 7",
+        "status = 'running', heartbeat_at = now(), run_id = 'run-9', stage = 'transcription'",
+        "document_sha256 = repeat('0', 64), queued_at = now()",
+    ],
+)
+def test_rows_that_differ_are_repaired(run, id: str, request_store: RequestStore, change: str):
+    """They are what the events say again; a repetition has nothing to do."""
+    before = get_transcription(request_store.postgres, id)
+    with request_store.postgres.transaction() as connection:
+        connection.execute(f"update ytcaption.transcription set {change}")
+    run("--check", status=1)
+    assert run("--repair").endswith("1 repaired, 0 not.\n")
+    assert "agrees" in run("--check") and "agrees" in run("--repair")
+    after = get_transcription(request_store.postgres, id)
+    assert after == replace(before, updated_at=after.updated_at)
+
+
+def test_a_row_without_events_is_recorded(run, id: str, request_store: RequestStore):
+    """As it is: events are never deleted."""
+    with request_store.postgres.transaction() as connection:
+        for statement in (
+            "alter table ytcaption.event disable trigger event_is_append_only",
+            "delete from ytcaption.event",
+            "alter table ytcaption.event enable trigger event_is_append_only",
+        ):
+            connection.execute(statement)
+    run("--check", status=1)
+    run("--repair")
+    assert "1 events of 1 transcriptions: every row agrees" in run("--check")
+
+
+def test_a_missing_row_is_left_with_the_reason(run, id: str, request_store: RequestStore):
+    """Its options are in no event."""
+    with request_store.postgres.transaction() as connection:
+        connection.execute("delete from ytcaption.transcription")
+    output = run("--repair", status=1)
+    assert "0 repaired, 1 not." in output
+    assert f"{id}: The row is missing" in output
