@@ -10,8 +10,8 @@ from api.admin.schemas import (
     BreakerOpenRequest,
     BreakerRequest,
     BreakersResponse,
-    CancelRequest,
-    CancelResponse,
+    CancelManyRequest,
+    CancelManyResponse,
     OverviewResponse,
     Pause,
     PauseRequest,
@@ -158,7 +158,7 @@ def retry_many(
 )
 def cancel_many(
     body: Annotated[
-        CancelRequest,
+        CancelManyRequest,
         Body(
             openapi_examples={
                 "look": {"value": {"site": "youtube.com"}},
@@ -168,14 +168,14 @@ def cancel_many(
     ],
     caller: Admin,
     postgres: PostgresDep,
-) -> CancelResponse:
+) -> CancelManyResponse:
     """Cancel everything that matches, for everybody who requested it, or for one `owner`.
 
     It is a dry run unless `dry_run` is false. Runs end within seconds.
     """
     filter = CancelFilter(**body.model_dump(exclude={"dry_run"}))
     affected = cancel_all(postgres, filter, caller.owner, dry_run=body.dry_run)
-    return CancelResponse.canceled(affected, dry_run=body.dry_run)
+    return CancelManyResponse.canceled(affected, dry_run=body.dry_run)
 
 
 @router.post(

@@ -36,7 +36,7 @@ class RetryRequest(StorableBody):
     ] = None
 
 
-class CancelRequest(StorableBody):
+class CancelManyRequest(StorableBody):
     """Which unfinished transcriptions to cancel; a field that is left out matches all."""
 
     status: Annotated[Literal["queued", "running"], Field(description="Their current status.")] = (
@@ -203,7 +203,7 @@ class AffectedResponse(BaseModel):
         return cls(number=affected.number, ids=list(affected.ids))
 
 
-class CancelResponse(AffectedResponse):
+class CancelManyResponse(AffectedResponse):
     """What was canceled, or would be."""
 
     dry_run: bool

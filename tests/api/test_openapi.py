@@ -119,6 +119,12 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
                 assert "schema" in content
 
 
+def test_schemas_have_names_of_their_own(client: TestClient) -> None:
+    """Of two classes with one name FastAPI renames both, and generated clients would change."""
+    document = client.get("/openapi.json").json()
+    assert [name for name in document["components"]["schemas"] if "__" in name] == []
+
+
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield every example with its schema."""
     for path, item in document["paths"].items():
@@ -194,7 +200,7 @@ def test_the_api_behaves_as_documented(
             world.object_store.write_bytes(AUDIO_KEY, AUDIO)
             send_generated(operation, mode, cases, ids, answers)
 
-    assert answers.total() >= 300
+    assert answers.total() >= 100 * cases
     assert {status for _, status in answers} >= {200, 202, 404, 422}
 
 
