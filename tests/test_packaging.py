@@ -25,6 +25,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return zipfile.ZipFile(wheel).namelist()
 
 
+@pytest.mark.long
 def test_the_wheel_has_no_common_top_level_names(wheel_names):
     """It does not overwrite `api`, `resources` and `sensors` of other projects."""
     folders = {name.split("/")[0] for name in wheel_names}

@@ -23,6 +23,7 @@ CHANNEL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 
 
 @pytest.mark.parametrize("name", ["pinned", "keep"])
+@pytest.mark.long
 def test_pinned_was_keep(client: TestClient, name: str) -> None:
     """In a request, an upload by query and by form, and a change; responses have both."""
     url = client.post(PATH, json={"url": LINK, name: True}).json()["status_url"]
@@ -100,6 +101,7 @@ def test_missing_was_gone(client: TestClient, world: World) -> None:
         assert item["state"] == "missing"
 
 
+@pytest.mark.long
 def test_a_dry_run_has_its_old_fields(start: Start) -> None:
     """The response has `taken`, `left_out` and `whole` beside their new names."""
     client = start(allowed_networks=["127.0.0.0/8"])
@@ -112,6 +114,7 @@ def test_a_dry_run_has_its_old_fields(start: Start) -> None:
     assert run["whole"] is run["is_complete"] is True
 
 
+@pytest.mark.long
 def test_a_retranscription_has_its_old_fields(client: TestClient, world: World) -> None:
     """The response has `looked_at` and `left_out` beside their new names."""
     world.completed()
@@ -152,6 +155,7 @@ OLD_OPERATIONS = {
 }
 
 
+@pytest.mark.long
 def test_old_names_are_deprecated_in_the_document(client: TestClient) -> None:
     """These and no others, each with the new name, which is a field of the same schema."""
     document = client.get("/openapi.json").json()

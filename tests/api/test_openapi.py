@@ -32,6 +32,7 @@ def test_the_document_is_valid_openapi(client: TestClient) -> None:
     validate(client.get("/openapi.json").json())
 
 
+@pytest.mark.long
 def test_operations_are_named_and_described(client: TestClient) -> None:
     """Each has an id, a summary, a description, and an example or a schema for every answer."""
     document = client.get("/openapi.json").json()
@@ -139,6 +140,7 @@ def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any
                         yield f"{method} {path} {name} {media_type}", value, content["schema"]
 
 
+@pytest.mark.long
 def test_examples_match_their_schemas(client: TestClient) -> None:
     """The documentation shows what the schemas allow."""
     document = client.get("/openapi.json").json()

@@ -19,6 +19,7 @@ def weights(model_home: Path) -> ct2_weights.OpenAIWeights:
     return ct2_weights.read(model_home / "tiny.en")
 
 
+@pytest.mark.long
 def test_dimensions_are_those_that_openai_published(weights: ct2_weights.OpenAIWeights) -> None:
     """tiny.en has 37,184,256 trained numbers, in four layers per side."""
     assert weights.dims == {

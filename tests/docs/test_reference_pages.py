@@ -31,6 +31,7 @@ def page(name: str) -> str:
     return (REFERENCE / name).read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_generated_pages_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
     """`make docs-reference` would change nothing."""
     for name in list(os.environ):
@@ -47,6 +48,7 @@ def test_every_code_is_documented() -> None:
     assert {code for code in codes if f"`{code}`" not in text} == set()
 
 
+@pytest.mark.long
 def test_every_route_and_format_is_documented(client: TestClient) -> None:
     """The page lists every operation of the OpenAPI document."""
     routes, captions = page("http-api.md"), page("captions.md")
@@ -94,6 +96,7 @@ def test_the_curl_example_prints_captions(server_url: str, world: World) -> None
     assert done.stderr.startswith("completed")
 
 
+@pytest.mark.long
 def test_the_curl_example_says_why_it_failed(server_url: str) -> None:
     """A refusal is printed and the exit status is not 0."""
     done = subprocess.run(

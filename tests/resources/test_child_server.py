@@ -101,6 +101,7 @@ def test_audio_is_the_same(server):
     assert len(samples) == pytest.approx((headers.duration_s or 0) * 16_000, abs=1_600)
 
 
+@pytest.mark.long
 def test_samples_are_the_same(server):
     """A forked decoder gives the same samples as one that was started."""
     path = DATA / "jfk.flac"
@@ -209,6 +210,7 @@ def test_a_killed_child_is_reported(server):
     assert not child.is_lost
 
 
+@pytest.mark.long
 def test_children_die_with_a_killed_server(server, tmp_path):
     """The download fails retryably; the next child starts without the server."""
     with MediaServer(DATA) as media, pytest.raises(DownloadCrashed):
@@ -259,6 +261,7 @@ def test_a_server_that_answers_too_late_does_nothing(server, monkeypatch):
     "line",
     [b"", b"\n", b"[]\n", b'{"program": 1}\n', b"\xff\n", b'{"program": "sh"}\n', b"x" * 70_000],
 )
+@pytest.mark.long
 def test_invalid_requests_do_not_end_the_server(server, line):
     """The connection is closed, or the reason is sent."""
     with socket.socket(socket.AF_UNIX) as connection:

@@ -82,6 +82,7 @@ def test_parts_of_a_stream_from_private_addresses_are_refused(
     refused(server, server.url("playlist/a.m3u8", segment=target), tmp_path)
 
 
+@pytest.mark.long
 def test_a_manifest_of_manifests_and_keys_is_refused(server: MediaServer, tmp_path: Path) -> None:
     """Variants and keys at private addresses are refused too."""
     variant = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://10.0.0.1/b.m3u8\n"
@@ -155,6 +156,7 @@ def test_a_page_that_is_lemonde_by_its_path_alone_is_a_page(
     assert len(server.requests) == 4
 
 
+@pytest.mark.long
 def test_a_page_that_unpacks_to_gigabytes_ends_the_download(
     server: MediaServer, tmp_path: Path
 ) -> None:
@@ -207,6 +209,7 @@ def test_the_child_reaches_the_proxy_and_deno_only(body: str, tmp_path: Path) ->
     assert "PermissionError" in guarded(body, tmp_path)
 
 
+@pytest.mark.long
 def test_the_child_cannot_fill_memory_or_disk(tmp_path: Path) -> None:
     """Memory and file size have limits that the kernel keeps."""
     assert "MemoryError" in guarded("x = bytearray(3 * 1024**3)", tmp_path)

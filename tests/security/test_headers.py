@@ -127,6 +127,7 @@ BREAKS = ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a%0d%0aX-Evil: 1", 
 
 
 @pytest.mark.parametrize("text", BREAKS, ids=["CR LF", "LF", "CR", "percents", "U+2028"])
+@pytest.mark.long
 def test_no_untrusted_text_begins_a_header(server_url: str, text: str) -> None:
     """Neither a file's name nor an id nor a query, wherever the answer repeats it."""
     quoted = quote(text, safe="")

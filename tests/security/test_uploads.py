@@ -259,6 +259,7 @@ def test_a_file_that_lies_about_its_length_fails_in_its_run(
 @pytest.mark.parametrize(
     "name", ["../../x.flac", "/etc/passwd", "..\\..\\x.flac", "%2e%2e%2fx.flac"]
 )
+@pytest.mark.long
 def test_a_bare_files_name_is_no_path_either(
     client: TestClient, object_store: ObjectStore, name: str
 ) -> None:

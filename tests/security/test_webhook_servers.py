@@ -198,6 +198,7 @@ PRIVATE = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_private_addresses_are_not_reached(
     box: Box, settings: Settings, receiver: WebhookReceiver, names: Names
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_run_that_ended_before_it_claimed_is_followed_by_another(instance, run
     assert another.run_key != request.run_key
 
 
+@pytest.mark.long
 def test_a_silent_run_loses_its_channel(instance, runs, store, settings, postgres):
     """And its slots; the run is reported as failed."""
     id = store.create(source(), plan())[0].id

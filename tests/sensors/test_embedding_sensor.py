@@ -79,6 +79,7 @@ def counts(store: RequestStore) -> EmbeddingCounts | None:
     return EmbeddingStore(store.postgres).counts(TOY.name)
 
 
+@pytest.mark.long
 def test_all_waiting_ones_are_embedded_in_one_run(instance, store, request_store) -> None:
     """After every transcription in Dagster's queue; then there is nothing to do."""
     assert tick(instance, store) == "Nothing waits to be embedded."

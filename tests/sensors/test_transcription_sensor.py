@@ -197,6 +197,7 @@ def test_a_silent_run_is_ended_and_its_slot_is_freed(
     assert storage.get_concurrency_info("transcription").active_slot_count == 0
 
 
+@pytest.mark.long
 def test_a_tick_that_finds_nothing_skips(instance, request_store):
     """The skip has a reason."""
     assert isinstance(tick(instance, request_store), dg.SkipReason)

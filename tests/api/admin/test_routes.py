@@ -39,6 +39,7 @@ def test_the_overview(client: TestClient, world: World) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.long
 def test_failed_ones_are_queued_again(
     client: TestClient, world: World, request_store: RequestStore
 ) -> None:
@@ -104,6 +105,7 @@ def test_another_process_sees_a_pause_within_two_seconds(
             wait_for(lambda status=status: submit_status(client) == status, 2)
 
 
+@pytest.mark.long
 def test_a_paused_pool_has_no_slots(settings: Settings, dagster_home) -> None:
     """At once if Dagster's storage answers, and its slots are restored afterwards."""
     with (
@@ -208,6 +210,7 @@ def test_operators_only(client: TestClient, settings: Settings, world: World) ->
     assert seen["pauses"][0]["paused_by"].startswith("key:")
 
 
+@pytest.mark.long
 def test_a_purge_over_http(settings: Settings, dagster_home, world: World) -> None:
     """A dry run first, then the same for real; the transcription is 410 afterwards."""
     id = world.failed()

@@ -212,6 +212,7 @@ def test_one_caller_leaves_room_for_others(
     assert client.get(f"{PATH}/growth", headers=keys.header("anna")).status_code == 200
 
 
+@pytest.mark.long
 def test_views_need_the_scope_read(keys: Keys, start: Start):
     """Every route that reads needs this scope."""
     client = start()

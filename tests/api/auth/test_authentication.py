@@ -135,6 +135,7 @@ def test_anything_but_a_valid_key_is_refused(started: Client, keys: ApiKeys) -> 
     assert client.get(f"/api/v1/options?api_key={made.token}").status_code == 401
 
 
+@pytest.mark.long
 def test_scopes(started: Client, keys: ApiKeys) -> None:
     """`read` reads, `write` writes, `admin` does everything."""
     client = started()
@@ -200,6 +201,7 @@ def test_a_revoked_key_dies_within_a_minute() -> None:
     assert api_key_cache.LOST_S + api_key_cache.STALE_S <= 60
 
 
+@pytest.mark.long
 def test_a_new_key_works_at_once(started: Client, keys: ApiKeys) -> None:
     """One created elsewhere after a second, although the cache is not due."""
     keys.create("first", ["read"])
@@ -210,6 +212,7 @@ def test_a_new_key_works_at_once(started: Client, keys: ApiKeys) -> None:
     assert client.get("/api/v1/options", headers=bearer(token)).status_code == 200
 
 
+@pytest.mark.long
 def test_requests_do_not_query_the_keys(
     started: Client, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +304,7 @@ def test_jwt_gives_access(started: Client) -> None:
         assert client.get("/api/v1/options", headers=refused).status_code == 401
 
 
+@pytest.mark.long
 def test_published_keys_are_fetched_once_for_all(
     started: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,6 +478,7 @@ def test_cors_refuses_patterns(monkeypatch: pytest.MonkeyPatch, origins: str) ->
         load_settings()
 
 
+@pytest.mark.long
 def test_the_document_names_the_scheme(started: Client) -> None:
     """Generated clients send the key; public paths say so."""
     document = started().get("/openapi.json").json()

@@ -104,6 +104,7 @@ def test_each_response_says_what_is_left(start: Start, key) -> None:
     assert all(0 <= t <= 60 for *_, t in seen)
 
 
+@pytest.mark.long
 def test_more_than_the_limit_is_429(start: Start, key) -> None:
     """With Retry-After; other keys are not affected, and public paths stay public."""
     headers, other = key(requests_per_minute=3), key(requests_per_minute=3)

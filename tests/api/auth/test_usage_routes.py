@@ -89,6 +89,7 @@ def test_usage_is_the_callers_own(start: Start, key: Key) -> None:
     }
 
 
+@pytest.mark.long
 def test_unfinished_transcriptions_are_limited(
     start: Start, key: Key, world: World, settings: Settings
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_batch_is_accepted_up_to_the_quota(start: Start, key: Key) -> None:
     assert client.get(USAGE, headers=headers).json()["unfinished_transcriptions"] == 3
 
 
+@pytest.mark.long
 def test_two_at_once_are_counted_as_two(start: Start, key: Key) -> None:
     """Sixteen concurrent requests in two processes: as many as allowed, and not one more."""
     headers = key(concurrent_transcriptions=5)

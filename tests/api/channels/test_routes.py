@@ -357,6 +357,7 @@ def test_a_channel_being_removed_cannot_be_added_yet(
     assert (answer.status_code, answer.json()["code"]) == (409, "channel_busy")
 
 
+@pytest.mark.long
 def test_a_dry_run_shows_what_would_be_included(start: Start) -> None:
     """Of the current list, with reasons, bounded; nothing is stored."""
     client = start(allowed_networks=["127.0.0.0/8"])

@@ -95,6 +95,7 @@ def test_a_stream_resumes_after_any_event_at_another_server(
         assert resumed.status == 204
 
 
+@pytest.mark.long
 def test_nothing_is_lost_or_doubled_while_nobody_reads(
     server_url: str, settings: Settings, world: World
 ) -> None:
@@ -116,6 +117,7 @@ def test_nothing_is_lost_or_doubled_while_nobody_reads(
     assert second.indexes == [2, 3, 4, 5, 6, 7]
 
 
+@pytest.mark.long
 def test_a_long_text_comes_in_pages(
     server_url: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_new_attempt_voids_the_draft(server_url: str, world: World) -> None:
     assert retry[0]["error"] is None or retry[0]["error"]["code"] == "run_lost"
 
 
+@pytest.mark.long
 def test_a_reader_who_returns_in_a_later_attempt_starts_over(server_url: str, world: World) -> None:
     """The draft is void, as for a reader who stayed."""
     id = world.running()
@@ -171,6 +174,7 @@ def test_a_reader_who_returns_in_a_later_attempt_starts_over(server_url: str, wo
     assert second.to_the_end().indexes == ALL
 
 
+@pytest.mark.long
 def test_a_run_with_a_stored_text_sends_it_once(server_url: str, world: World) -> None:
     """Completed, and materialized again by hand: the text is valid, and so are the event ids."""
     id = world.running()
@@ -185,6 +189,7 @@ def test_a_run_with_a_stored_text_sends_it_once(server_url: str, world: World) -
     assert Reader(server_url, id, after=middle).to_the_end().indexes == ALL[4:]
 
 
+@pytest.mark.long
 def test_every_end_is_sent(server_url: str, world: World) -> None:
     """Failed with its reason, canceled; a failed one sends no partial text."""
     failed = Reader(server_url, world.failed()).to_the_end()
@@ -203,6 +208,7 @@ def test_every_end_is_sent(server_url: str, world: World) -> None:
     assert late.names == ["state", "canceled"]
 
 
+@pytest.mark.long
 def test_a_new_request_continues_for_those_who_had_seen_the_end(
     server_url: str, world: World
 ) -> None:
@@ -230,6 +236,7 @@ def test_an_invalid_event_id_starts_over(client: TestClient, world: World, bad: 
     assert answer.text.count("event: segment") == len(TEXTS)
 
 
+@pytest.mark.long
 def test_an_event_id_of_another_transcription_starts_over(server_url: str, world: World) -> None:
     """It says nothing about this one."""
     ids = [world.running(media_id=f"youtube-dQw4w9WgXc{n}") for n in "ab"]

@@ -92,6 +92,7 @@ except ValueError:
 
 
 @pytest.mark.parametrize("format", ["json", "text", "auto"])
+@pytest.mark.long
 def test_secrets_are_in_no_field_and_no_traceback(format: str) -> None:
     """In each format and each part of a record; `auto` without a terminal is JSON."""
     done = subprocess.run(
@@ -159,6 +160,7 @@ def test_each_line_of_a_request_has_its_ids(
     assert other["request_id"] != "mine-1"
 
 
+@pytest.mark.long
 def test_our_lines_in_a_run_name_the_transcription_and_the_trace(
     graph: Graph,
     capfd: pytest.CaptureFixture[str],

@@ -75,6 +75,7 @@ def test_security_headers_are_on_every_response(client: TestClient, path: str) -
         ("PROPFIND", "/", 405, "method_not_allowed"),
     ],
 )
+@pytest.mark.long
 def test_every_refusal_is_a_problem(
     client: TestClient, method: str, path: str, status: int, code: str
 ) -> None:
@@ -101,6 +102,7 @@ def test_allow_lists_all_methods_of_an_address(client: TestClient) -> None:
         assert answer.json()["detail"] == f"This address supports {allowed} only."
 
 
+@pytest.mark.long
 def test_head_has_no_body_anywhere(server_url: str) -> None:
     """Pages, JSON and errors answer HEAD and send nothing after the headers."""
     host, port = server_url.removeprefix("http://").split(":")

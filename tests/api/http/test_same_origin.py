@@ -69,6 +69,7 @@ def test_every_operation_refuses_pages_of_other_sites(
     assert recent_transcriptions(world.request_store.postgres) == []
 
 
+@pytest.mark.long
 def test_get_changes_nothing(client: TestClient) -> None:
     """A link to an operation that changes something is 404 or 405."""
     document = client.get("/openapi.json").json()

@@ -54,6 +54,7 @@ def test_a_database_that_hangs(client: TestClient, database_server: DatabaseServ
     assert client.post("/api/v1/transcriptions", json=URL).status_code == 202
 
 
+@pytest.mark.long
 def test_a_database_that_accepts_no_changes(
     client: TestClient, database_server: DatabaseServer, world: World
 ):

@@ -137,6 +137,7 @@ def test_the_span_of_a_failed_asset_has_its_code_and_no_secret(
     assert b"s3cret" not in collector.raw
 
 
+@pytest.mark.long
 def test_each_request_is_a_span_named_by_its_route(
     collector: OtlpReceiver, settings: Settings, world: World
 ) -> None:

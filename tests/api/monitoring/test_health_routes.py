@@ -22,6 +22,7 @@ def test_the_process_is_alive(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
+@pytest.mark.long
 def test_ready_with_every_dependency(settings: Settings, dagster_home: Path) -> None:
     """Postgres, the object store and Dagster's storage answer."""
     with TestClient(create_app(settings), base_url=BASE_URL) as client:

@@ -131,6 +131,7 @@ def test_without_the_database_the_other_metrics_remain(database_switch: Database
             pytest.fail("the numbers did not come back")
 
 
+@pytest.mark.long
 def test_the_database_is_queried_once_in_five_seconds(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

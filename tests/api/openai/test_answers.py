@@ -26,6 +26,7 @@ def client(server_url: str) -> OpenAI:
     return OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=30)
 
 
+@pytest.mark.long
 def test_options_are_mapped(
     client: OpenAI, world: World, request_store: RequestStore, object_store
 ) -> None:
@@ -94,6 +95,7 @@ def test_verbose_responses_have_the_requested_granularities(
         assert body["words"][0]["word"] == "And"
 
 
+@pytest.mark.long
 def test_scripts_without_spaces_are_joined_without(
     client: OpenAI, world: World, request_store: RequestStore
 ) -> None:
@@ -106,6 +108,7 @@ def test_scripts_without_spaces_are_joined_without(
     assert [getattr(event, "delta", None) for event in events] == ["我们是朋友。", "你好！", None]
 
 
+@pytest.mark.long
 def test_silence_is_an_empty_text(
     client: OpenAI, world: World, request_store: RequestStore
 ) -> None:
@@ -161,6 +164,7 @@ def test_refusals_raise_the_clients_own_errors(
         ("run_lost", "The run went silent.", openai.InternalServerError),
     ],
 )
+@pytest.mark.long
 def test_a_failed_run_is_an_error_and_not_retried(
     server_url: str, world: World, request_store: RequestStore, code, message, kind
 ) -> None:
@@ -187,6 +191,7 @@ def test_a_canceled_transcription_is_a_conflict(
         client.audio.transcriptions.create(model="whisper-1", file=FILE)
 
 
+@pytest.mark.long
 def test_http_errors_have_openais_form_too(server_url: str) -> None:
     """415, 400, 404 and 405 under /v1 have `error`; elsewhere they do not."""
     url = f"{server_url}/v1/audio/transcriptions"
@@ -203,6 +208,7 @@ def test_http_errors_have_openais_form_too(server_url: str) -> None:
     assert "error" not in httpx.get(f"{server_url}/api/v1/nothing").json()
 
 
+@pytest.mark.long
 def test_a_file_that_is_too_large_is_413(settings: Settings) -> None:
     """By its Content-Length, and the client reads it."""
     small = settings.changed(max_upload_bytes=1024**2)
@@ -212,6 +218,7 @@ def test_a_file_that_is_too_large_is_413(settings: Settings) -> None:
     assert raised.value.status_code == 413
 
 
+@pytest.mark.long
 def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
     """Ours, and OpenAI's names for the default one; any other is not found."""
     ids = [model.id for model in client.models.list()]
@@ -249,6 +256,7 @@ def test_keys_work_as_the_clients_api_key(
         assert httpx.get(there, headers=keys.header("bert")).status_code == 404
 
 
+@pytest.mark.long
 def test_translations_are_requested(
     client: OpenAI, world: World, request_store: RequestStore
 ) -> None:

@@ -37,6 +37,7 @@ def client(server_url: str) -> OpenAI:
     return client_of(server_url)
 
 
+@pytest.mark.long
 def test_a_stream_sends_segments_before_the_run_ends(
     client: OpenAI, world: World, request_store: RequestStore, run_store: RunStore
 ) -> None:

@@ -259,6 +259,7 @@ def test_the_documentation_needs_no_other_server(
     assert page.errors() == []
 
 
+@pytest.mark.long
 def test_pages_have_their_policy_and_load_local_files_only(client: TestClient) -> None:
     """No inline script, no other server, and every referenced file exists."""
     for path in ("/", "/channels", "/docs"):
@@ -275,6 +276,7 @@ def test_pages_have_their_policy_and_load_local_files_only(client: TestClient) -
     assert "unsafe" not in client.get("/").headers["Content-Security-Policy"]
 
 
+@pytest.mark.long
 def test_a_new_version_of_a_page_is_seen_at_once(client: TestClient) -> None:
     """Files are revalidated and answered with 304."""
     first = client.get("/pages/app.js")

@@ -138,6 +138,7 @@ def test_a_mode_that_is_not_installed_says_what_to_install(
     assert search(client, "country", mode="keyword")["items"]
 
 
+@pytest.mark.long
 def test_pages_by_meaning_are_complete(
     client: TestClient, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

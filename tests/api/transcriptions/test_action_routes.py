@@ -71,6 +71,7 @@ def test_cancel_leaves_finished_ones(
     assert client.get(f"{PATH}/{id}/result").status_code == (200 if state == "completed" else 409)
 
 
+@pytest.mark.long
 def test_cancel_ends_the_run_in_dagster(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +85,7 @@ def test_cancel_ends_the_run_in_dagster(
     assert ended == [(id, 1, RUN_ID)]
 
 
+@pytest.mark.long
 def test_cancel_does_not_wait_for_dagster(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +205,7 @@ def test_retry_respects_the_quota(
 # --- erase
 
 
+@pytest.mark.long
 def test_what_was_erased_is_410(client: TestClient, world: World, erasable: None) -> None:
     """204 without a body, 410 on every route, 204 again; a new request transcribes it again."""
     id = world.completed()
@@ -237,6 +240,7 @@ def test_a_running_one_is_erased_by_force(client: TestClient, world: World, eras
         world.run_store.complete(id, RUN_ID)
 
 
+@pytest.mark.long
 def test_an_unreachable_lake_is_503_and_the_erasure_can_be_repeated(
     client: TestClient, world: World, erasable: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +266,7 @@ def test_without_dagsters_storage_an_erasure_is_503(client: TestClient, world: W
     assert (answer.status_code, answer.json()["code"]) == (503, "dagster_unavailable")
 
 
+@pytest.mark.long
 def test_one_of_several_requesters_erases_only_their_own(
     keys: Keys, client: TestClient, world: World, erasable: None
 ) -> None:

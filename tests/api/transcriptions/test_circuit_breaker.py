@@ -38,6 +38,7 @@ def test_a_request_is_accepted_and_says_what_it_waits_for(
     assert len(request_store.due(10)) == 1
 
 
+@pytest.mark.long
 def test_operators_see_a_failing_site(
     client: TestClient, request_store: RequestStore, run_store: RunStore
 ) -> None:

@@ -25,6 +25,7 @@ def link(number: int) -> str:
     return f"https://www.youtube.com/watch?v={number:011d}"
 
 
+@pytest.mark.long
 def test_every_link_is_a_route(client: TestClient, world: World) -> None:
     """The links of a status and of an accepted request are routes of this API."""
     accepted = client.post(PATH, json={"url": URL}).json()
@@ -65,6 +66,7 @@ def test_the_position_counts_those_before(client: TestClient, world: World) -> N
     assert [position(id) for id in (second, bulk)] == [None, 1]
 
 
+@pytest.mark.long
 def test_the_position_is_counted_to_a_thousand(client: TestClient) -> None:
     """Any later position is 1,001."""
     items = [{"url": link(number)} for number in range(COUNTED)]
@@ -136,6 +138,7 @@ def test_provenance_comes_with_the_result(client: TestClient, world: World) -> N
     assert client.get(f"{PATH}/{id}").json()["provenance"] is None
 
 
+@pytest.mark.long
 def test_waiting_ends_with_the_transcription(server_url: str, world: World) -> None:
     """The response comes when it ends, well before the time is up."""
     id = world.running()
@@ -150,6 +153,7 @@ def test_waiting_ends_with_the_transcription(server_url: str, world: World) -> N
         assert client.get(f"{PATH}/{id}?wait=60").elapsed.total_seconds() < 5
 
 
+@pytest.mark.long
 def test_waiting_ends_in_time(client: TestClient, world: World) -> None:
     """The response is the state at that time, with Retry-After; HEAD does the same."""
     id = world.running()

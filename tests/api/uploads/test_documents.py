@@ -21,6 +21,7 @@ SERVER = "http://127.0.0.1:8000"
 GUIDES = ROOT / "docs" / "how-to"
 
 
+@pytest.mark.long
 def test_the_python_example_prints_the_text(
     server_url: str, world: World, request_store: RequestStore, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ def canceled(client: TestClient, request_store: RequestStore) -> str:
     return id
 
 
+@pytest.mark.long
 def test_an_upload_in_the_middle_of_an_erasure_keeps_its_file(
     client: TestClient,
     canceled: str,
@@ -65,6 +66,7 @@ def test_an_upload_in_the_middle_of_an_erasure_keeps_its_file(
     assert client.get(answers[0].json()["status_url"]).json()["status"] == "queued"
 
 
+@pytest.mark.long
 def test_an_upload_waits_while_its_file_is_deleted(
     client: TestClient,
     canceled: str,

@@ -35,6 +35,7 @@ from ytcaption.domain.media.media import upload_media_id
 from ytcaption.settings.settings import Settings
 
 
+@pytest.mark.long
 def test_a_form_becomes_a_transcription(
     client: TestClient, request_store: RequestStore, object_store: ObjectStore
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_bare_file_becomes_one_too(
     assert get_media(request_store.postgres, row.media_id).title == title
 
 
+@pytest.mark.long
 def test_equal_files_are_one_media(client: TestClient, object_store: ObjectStore) -> None:
     """In a form or bare, under any name, at the same time: one id, stored once."""
 
@@ -119,6 +121,7 @@ def test_equal_files_are_one_media(client: TestClient, object_store: ObjectStore
     assert list(object_store.list()) == [upload_key(media_of(ids.pop()))]
 
 
+@pytest.mark.long
 def test_a_repeated_upload_is_answered_the_same(client: TestClient, request_store) -> None:
     """The Idempotency-Key covers content and options: another of either is 422."""
     headers = {"Idempotency-Key": "once"}
@@ -227,6 +230,7 @@ def test_a_request_that_cannot_be_stored_removes_its_file(
         assert client.post(UPLOADS, content=JFK).status_code == 202
 
 
+@pytest.mark.long
 def test_a_paused_intake_is_reported_before_the_file(
     server_url: str, client: TestClient, object_store: ObjectStore
 ) -> None:
@@ -245,6 +249,7 @@ def test_a_paused_intake_is_reported_before_the_file(
     assert client.post(UPLOADS, content=JFK, headers=headers).json() == kept
 
 
+@pytest.mark.long
 def test_another_request_keeps_its_file(
     client: TestClient, settings: Settings, object_store: ObjectStore
 ) -> None:

@@ -105,6 +105,7 @@ def test_unsafe_urls_are_refused(client: TestClient, url: str, code: str) -> Non
     assert client.get("/api/v1/transcriptions").json()["items"] == []
 
 
+@pytest.mark.long
 def test_others_webhooks_are_404(keys: Keys, start: Start) -> None:
     """Every route answers 404, except to an admin."""
     client = start()
@@ -160,6 +161,7 @@ def test_callbacks_of_every_kind_of_request(client: TestClient, world: World) ->
     )
 
 
+@pytest.mark.long
 def test_the_log_of_deliveries(client: TestClient, settings: Settings) -> None:
     """Page by page with attempts; a failed one is sent again."""
     webhook = made(client)
@@ -209,6 +211,7 @@ def test_dead_letters_belong_to_the_operators(
     assert left["webhook_id"] == bert["id"]
 
 
+@pytest.mark.long
 def test_an_owner_has_at_most_twenty_webhooks(client: TestClient) -> None:
     """The next one is refused."""
     for _ in range(20):

@@ -43,6 +43,7 @@ def test_probe_reads_the_headers():
     assert headers.duration_s == pytest.approx(34.13, abs=0.01)
 
 
+@pytest.mark.long
 def test_stereo_is_mixed_to_one_channel():
     """Both speakers of a two-channel recording stay audible."""
     left, right = decode_audio(str(DATA / "stereo-2spk.wav"), split_stereo=True)
@@ -51,6 +52,7 @@ def test_stereo_is_mixed_to_one_channel():
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mp4", "aac"), ("mkv", "libopus"), ("mkv", "flac")])
+@pytest.mark.long
 def test_sound_of_a_video_is_decoded(tmp_path, suffix, codec):
     """A video file is decoded like an audio file."""
     path = write_media(
@@ -98,6 +100,7 @@ def test_clock_that_jumps_by_hours_is_ignored(tmp_path):
     assert np.abs(samples[int(1.1 * 16_000) : int(1.9 * 16_000)]).max() == 0.0
 
 
+@pytest.mark.long
 def test_default_track_is_decoded(tmp_path):
     """Of several audio tracks the one marked as default is decoded, else the first."""
     silent = np.zeros_like(tone(1.0))
@@ -115,6 +118,7 @@ def test_default_track_is_decoded(tmp_path):
     assert np.abs(decode(unmarked, **LIMITS)).max() > 0.4
 
 
+@pytest.mark.long
 def test_six_channels_are_mixed(tmp_path):
     """Speech in the centre channel of 5.1 sound is in the samples."""
     samples = np.zeros((6, RATE_HZ), np.int16)
@@ -124,6 +128,7 @@ def test_six_channels_are_mixed(tmp_path):
     assert np.abs(decode(path, **LIMITS)).max() > 0.1
 
 
+@pytest.mark.long
 def test_sample_format_may_change_midway(tmp_path):
     """Two MP3s of different rate and channels, one after the other, are both decoded."""
     no_header = {"write_xing": "0", "id3v2_version": "0"}
@@ -144,6 +149,7 @@ def test_sample_format_may_change_midway(tmp_path):
     assert end_s == pytest.approx(2.1, abs=0.15)
 
 
+@pytest.mark.long
 def test_damaged_packet_is_skipped_and_times_stay(tmp_path):
     """Damage in the middle of a file loses that part, not the rest."""
     data = bytearray((DATA / "jfk.flac").read_bytes())

@@ -64,6 +64,7 @@ def test_too_little_memory_is_reported(tmp_path):
         decode(DATA / "jfk.flac", max_audio_s=600, memory_bytes=120 << 20)
 
 
+@pytest.mark.long
 def test_a_decoder_that_the_kernel_kills_is_no_fault_of_the_file(bomb):
     """As when the machine's memory runs out: it is tried again, and nobody converts a good file."""
 
@@ -157,6 +158,7 @@ def test_nothing_is_left_on_the_disk(tmp_path):
     assert not samples.flags.writeable, "a released page would lose what was written"
 
 
+@pytest.mark.long
 def test_child_dies_with_its_parent(tmp_path, bomb):
     """kill -9 of the decoding process leaves no decoder running."""
     code = (
@@ -272,6 +274,7 @@ def test_truncated_video_files_are_detected(tmp_path, suffix, codec, options):
         probe(cut, memory_bytes=1 << 30)
 
 
+@pytest.mark.long
 def test_truncation_at_a_frame_boundary_is_detected(tmp_path):
     """Formats that state their number of samples have too few, though decoding does not fail."""
     whole = write_media(tmp_path / "whole.aiff", [(tone(3.0), {})], codec="pcm_s16be")
@@ -332,6 +335,7 @@ def test_complete_files_are_not_reported_as_truncated():
             assert not is_cut_short(path), path.name
 
 
+@pytest.mark.long
 def test_decoding_works_in_threads():
     """Two runs in one process decode at the same time."""
     lengths: list[int] = []

@@ -67,6 +67,7 @@ def test_another_process_can_open_them_by_name(samples):
     assert float(result.stdout) == 1234.0
 
 
+@pytest.mark.long
 def test_file_is_closed_with_the_last_array(tmp_path):
     """No descriptor and no space on the disk outlives the samples, nor a slice of them."""
     part = written(tmp_path)[10:20]

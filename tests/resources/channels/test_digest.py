@@ -75,6 +75,7 @@ def message(received: Received) -> tuple[str, str]:
     return body["title"], body["message"]
 
 
+@pytest.mark.long
 def test_digest_is_one_message_per_day(
     box: Box,
     notified_settings: Settings,
@@ -128,6 +129,7 @@ def test_unsent_digest_is_sent_later(
     assert digests.send_due_alerts() == 0
 
 
+@pytest.mark.long
 def test_long_list_is_cut_and_titles_stay_on_one_line(
     box: Box,
     notified_settings: Settings,

@@ -75,6 +75,7 @@ def test_lists_and_feeds_go_through_the_proxy(lists: MediaServer, postgres: Post
         assert bytes_of(postgres)["media.ccc.de"] > listed + 1000
 
 
+@pytest.mark.long
 def test_cookies_and_user_agent_go_with_lists(
     lists: MediaServer, postgres: Postgres, tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_refused_and_unreachable_lists(lists: MediaServer, postgres: Postgres) -
         assert error.value.retry_after_s and len(lists.requests) == seen
 
 
+@pytest.mark.long
 def test_dry_run_uses_the_same_egress(
     lists: MediaServer, postgres: Postgres, settings: Settings
 ) -> None:

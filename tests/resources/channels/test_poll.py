@@ -203,6 +203,7 @@ def test_long_history_is_listed_in_slices(channel: Subscription):
     assert channel.titles == channel.source_titles
 
 
+@pytest.mark.long
 def test_deleted_items_hide_no_others(channel: Subscription):
     """Later items move up across the edge of a page that is listed already."""
     channel.subscribe(2 * PAGE_SIZE)

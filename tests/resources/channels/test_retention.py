@@ -85,6 +85,7 @@ def test_longest_retention_decides(house: House, store: ChannelStore):
     assert applied(house, "channel_transcript_old", transcript_days=25) == [ID]
 
 
+@pytest.mark.long
 def test_channel_without_retention_uses_the_installations(
     house: House,
     store: ChannelStore,
@@ -137,6 +138,7 @@ def test_item_stays_for_another_transcription_of_its_media(
     assert (found.state, found.source.title) == ("queued", "Zebrafinktitel")
 
 
+@pytest.mark.long
 def test_channel_is_deleted_with_its_transcriptions(house: House, store: ChannelStore):
     """In the background, and hidden meanwhile. Transcriptions that others requested stay."""
     id = listed(house, store)
@@ -155,6 +157,7 @@ def test_channel_is_deleted_with_its_transcriptions(house: House, store: Channel
     assert house.here.rows("transcription") == 1
 
 
+@pytest.mark.long
 def test_deletion_continues_where_it_ended(
     house: House,
     store: ChannelStore,

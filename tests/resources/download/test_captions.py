@@ -34,6 +34,7 @@ def fetch(
     )
 
 
+@pytest.mark.long
 def test_captions_are_fetched_and_no_audio(server: MediaServer, tmp_path: Path) -> None:
     """The track in the spoken language is fetched, with the reason, and no byte of audio."""
     url = serve_stream(server, {"de": TRACK, "en-US": TRACK})

@@ -43,6 +43,7 @@ def server() -> Iterator[MediaServer]:
         yield running
 
 
+@pytest.mark.long
 def test_a_media_file_is_stored_as_it_came(server: MediaServer, tmp_path: Path) -> None:
     """The bytes are the server's, the name is ours, the title is the file's name."""
     reports: list[tuple[int, int | None]] = []
@@ -70,6 +71,7 @@ def test_progress_tells_the_bytes_as_they_come(server: MediaServer, tmp_path: Pa
 @pytest.mark.parametrize(
     ("path", "extension"), [("hls/jfk.flac/index.m3u8", "ts"), ("dash/jfk.flac/index.mpd", "mp4")]
 )
+@pytest.mark.long
 def test_streams_in_parts_become_one_whole_file(
     server: MediaServer, tmp_path: Path, path: str, extension: str
 ) -> None:
@@ -87,6 +89,7 @@ def test_streams_in_parts_become_one_whole_file(
     "path", ["norange/jfk.flac", "noetag/jfk.flac", "as/jfk.flac?type=text/plain",
              "as/jfk.flac?type=application/octet-stream", "cut/jfk.flac?after=100000&times=2"]
 )  # fmt: skip
+@pytest.mark.long
 def test_odd_servers_are_coped_with(server: MediaServer, tmp_path: Path, path: str) -> None:
     """No ranges, no ETag, wrong types and a connection that breaks off once or twice do no harm."""
     download = fetch(server.url("") + path, tmp_path)
@@ -179,6 +182,7 @@ def test_more_bytes_than_allowed_are_not_taken(
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 110_000
 
 
+@pytest.mark.long
 def test_a_manifest_without_end_is_not_read_for_ever(server: MediaServer, tmp_path: Path) -> None:
     """Before the media begins, the proxy's allowance ends what a page sends."""
     server.serve("huge.mpd", b"<?xml version='1.0'?><html>" + b"<p>" * 30_000_000)
@@ -186,6 +190,7 @@ def test_a_manifest_without_end_is_not_read_for_ever(server: MediaServer, tmp_pa
         fetch(server.url("huge.mpd"), tmp_path)
 
 
+@pytest.mark.long
 def test_a_stream_longer_than_allowed_is_not_begun(server: MediaServer, tmp_path: Path) -> None:
     """The manifest's own length is enough to refuse it."""
     with pytest.raises(MediaTooLong, match="11 s"):
@@ -205,6 +210,7 @@ def test_a_full_disk_is_reported(server: MediaServer, tmp_path: Path) -> None:
     assert caught.value.retryable
 
 
+@pytest.mark.long
 def test_unreachable_servers_are_named(server: MediaServer, tmp_path: Path) -> None:
     """A missing name and a silent server have different messages; both may be retried."""
     with pytest.raises(SourceUnavailable, match=r"nowhere\.invalid has no address"):
@@ -213,6 +219,7 @@ def test_unreachable_servers_are_named(server: MediaServer, tmp_path: Path) -> N
         fetch("http://127.0.0.1:9/a.mp3", tmp_path)
 
 
+@pytest.mark.long
 def test_a_stop_ends_the_process_group(server: MediaServer, tmp_path: Path) -> None:
     """When the run is no longer ours the child is gone within a moment."""
     stop = threading.Event()
@@ -256,6 +263,7 @@ def test_a_child_that_dies_is_worth_another_attempt(server: MediaServer, tmp_pat
         )
 
 
+@pytest.mark.long
 def test_the_child_gets_none_of_our_environment(
     server: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def fetch(folder: Path, route: EgressRoute, **overrides: object) -> Download:
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5"])
+@pytest.mark.long
 def test_everything_goes_through_the_proxy(kind: str, site: MediaServer, tmp_path: Path):
     """With its password, and it is told addresses, never names: it resolves nothing."""
     with UpstreamProxy(routes(site), kind=kind, user="me", password="s3cret/") as proxy:
@@ -91,6 +92,7 @@ def test_everything_goes_through_the_proxy(kind: str, site: MediaServer, tmp_pat
     assert route.traffic.bytes_received > SIZE
 
 
+@pytest.mark.long
 def test_the_first_proxy_that_works_is_used(site: MediaServer, tmp_path: Path):
     """One is dead, one wants another password, one has no more to give: each is noted, and the
     fourth is used from then on."""
@@ -135,6 +137,7 @@ def test_a_proxy_that_dies_midway_ends_the_attempt(site: MediaServer, tmp_path: 
     assert ranges[-1] and not ranges[-1].startswith("bytes=0-"), "the rest alone"
 
 
+@pytest.mark.long
 def test_a_server_that_a_proxy_cannot_reach_is_the_servers_fault(site: MediaServer, tmp_path: Path):
     """Otherwise one dead link would make every proxy cool down."""
     with UpstreamProxy(routes(site), answer=502) as proxy:
@@ -153,6 +156,7 @@ def test_private_addresses_stay_closed_behind_a_proxy(site: MediaServer, tmp_pat
     assert {host for host, _ in proxy.targets} == {PUBLIC}
 
 
+@pytest.mark.long
 def test_allowed_networks_are_reached_without_the_proxy(tmp_path: Path):
     """A proxy on the internet does not lead into one's own network."""
     with MediaServer() as server, UpstreamProxy({}) as proxy:
@@ -167,6 +171,7 @@ def test_allowed_networks_are_reached_without_the_proxy(tmp_path: Path):
         assert not proxy.targets
 
 
+@pytest.mark.long
 def test_cookies_arrive_at_their_own_site_only(
     site: MediaServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

@@ -104,6 +104,7 @@ def test_a_part_of_another_media_is_thrown_away(
     assert other.path.read_bytes() == server.read("jfk.flac")
 
 
+@pytest.mark.long
 def test_a_finished_file_is_not_downloaded_again(server: MediaServer, tmp_path: Path) -> None:
     """A run that failed after its download finds it again."""
     first = fetch(server.url("talk.flac"), tmp_path)

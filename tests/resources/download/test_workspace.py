@@ -67,6 +67,7 @@ def test_what_nobody_holds_goes_lock_and_all(workspace: Workspace):
         assert entries(workspace) == ["url-y", "url-y.lock"]
 
 
+@pytest.mark.long
 def test_what_another_process_holds_stays_until_it_ends(
     workspace: Workspace, holder: subprocess.Popen[bytes]
 ):

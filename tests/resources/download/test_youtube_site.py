@@ -66,6 +66,7 @@ def fetch(url: str, folder: Path, **overrides: object) -> Download:
     return download_audio(downloader(**overrides), source, folder, lambda done, total: None)
 
 
+@pytest.mark.long
 def test_the_best_audio_and_what_the_site_says_of_it(site: MediaServer, tmp_path: Path) -> None:
     """The audio recording is taken, not the picture, and the text of the site is cleaned."""
     download = fetch(TALK, tmp_path)
@@ -91,6 +92,7 @@ def test_a_site_that_leads_to_a_private_address_is_refused(
             fetch(TALK, tmp_path, allowed_networks=["127.0.0.1/32"])
 
 
+@pytest.mark.long
 def test_a_talk_longer_than_allowed_is_not_begun(site: MediaServer, tmp_path: Path) -> None:
     """The site's own duration is enough to refuse it."""
     with pytest.raises(MediaTooLong, match="3,710 s"):
@@ -98,6 +100,7 @@ def test_a_talk_longer_than_allowed_is_not_begun(site: MediaServer, tmp_path: Pa
     assert "/jfk.flac" not in [served.path for served in site.requests]
 
 
+@pytest.mark.long
 def test_a_page_that_is_gone_and_a_site_that_changed(site: MediaServer, tmp_path: Path) -> None:
     """404 is told as such; a page that yt-dlp cannot read is no crash but a sentence."""
     with pytest.raises(MediaNotFound, match="404"):
@@ -108,6 +111,7 @@ def test_a_page_that_is_gone_and_a_site_that_changed(site: MediaServer, tmp_path
     assert "github" not in str(caught.value) and "report" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_certificate_that_is_not_trusted_is_refused(
     site: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ WRITERS = 4
 APPENDS = 2
 
 
+@pytest.mark.long
 def test_append_writes_rows_to_all_tables(catalog: TranscriptCatalog):
     """`append` returns the counts of the stored rows."""
     document = make_document(words=30)
@@ -129,6 +130,7 @@ def test_silent_transcript_has_no_words(catalog: TranscriptCatalog):
     assert catalog.query("select language, word_count from transcripts").rows == [(None, 0)]
 
 
+@pytest.mark.long
 def test_empty_lake_has_its_tables(catalog: TranscriptCatalog):
     """The first use may be a query."""
     assert transcript_ids(catalog) == set()
@@ -178,6 +180,7 @@ def test_writers_of_one_media_take_turns(settings: Settings, local_catalog: Tran
         assert waiting.result(timeout=30)["words"] == 30
 
 
+@pytest.mark.long
 def test_busy_lake_raises_after_a_wait(
     settings: Settings, local_catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
@@ -247,6 +250,7 @@ def test_catalog_survives_broken_connections(settings: Settings, catalog: Transc
     assert len(transcript_ids(catalog)) == 2
 
 
+@pytest.mark.long
 def test_failed_write_leaves_the_rows_unchanged(
     settings: Settings, local_catalog: TranscriptCatalog
 ):

@@ -105,6 +105,7 @@ def test_role_cannot_write_without_read_only(
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
+@pytest.mark.long
 def test_role_reads_only_the_catalog(settings: Settings, shell: duckdb.DuckDBPyConnection):
     """The role cannot read requests, keys and events."""
     with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:

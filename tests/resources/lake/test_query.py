@@ -254,6 +254,7 @@ def test_read_error_counts_as_damage_only_with_memory_left(
         run_query("select 1", lambda: files, limit=1, timeout_s=20, memory_bytes=MEMORY_BYTES)
 
 
+@pytest.mark.long
 def test_many_files_are_read(tmp_path: Path):
     """A lake of a thousand small files is read quickly, without a thousand open files."""
     import pyarrow.parquet as pq

@@ -50,6 +50,7 @@ def first_version_rows(name: str) -> dict[str, pa.Table]:
     }
 
 
+@pytest.mark.long
 def test_catalog_has_every_column_with_its_type_and_comment(settings: Settings):
     """DuckLake's catalog matches the schema that the documentation shows."""
     with LakeConnection(settings).cursor() as cursor:
@@ -155,6 +156,7 @@ def test_older_lake_is_readable_and_gets_new_columns(
     assert local_catalog.verify(lambda: documents, documents.get).is_sound
 
 
+@pytest.mark.long
 def test_opening_a_current_lake_changes_nothing(
     settings: Settings, local_catalog: TranscriptCatalog
 ):

@@ -243,6 +243,7 @@ def test_transcript_without_document_is_removed(filled: TranscriptCatalog, docum
     assert len(transcript_ids(filled)) == 2
 
 
+@pytest.mark.long
 def test_transcript_about_to_complete_is_kept(filled: TranscriptCatalog, documents: Documents):
     """Rows are written before the transcription completes; its document counts."""
     report = filled.verify(lambda: documents.completed()[:2], documents.document, repair=True)

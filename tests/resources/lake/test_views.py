@@ -89,6 +89,7 @@ def test_speaking_rate_is_words_per_minute(view: View):
     assert {round(row["words_per_minute"], 6) for row in rows} == {120.0}
 
 
+@pytest.mark.long
 def test_media_counts_once_by_its_newest_transcript(view: View):
     """An older model's transcript of the same media is not counted."""
     assert view(
@@ -129,6 +130,7 @@ def test_terms_are_counted_by_month(view: View):
     assert rows[1]["per_million"] == pytest.approx(1e6 / 180)
 
 
+@pytest.mark.long
 def test_top_terms_are_words_pairs_or_triples(view: View):
     """The most frequent come first; the minimum length applies to single words only."""
     assert view("top_terms", n="3", channel="North", since="2026-02-01")[0]["term"] == (
@@ -181,6 +183,7 @@ def test_terms_of_many_words_need_little_memory(many_words: LakeFiles, n: str, t
     assert result.is_truncated
 
 
+@pytest.mark.long
 def test_pairs_and_triples_end_with_their_segment(view: View):
     """No term extends over the end of a segment, a media or a file."""
     pairs = {row["term"]: row for row in view("top_terms", n="2")}
@@ -212,6 +215,7 @@ def test_caption_quality_is_by_channel_month_and_model(view: View):
     assert rows[0]["mean_logprob"] == pytest.approx(-0.2)
 
 
+@pytest.mark.long
 def test_speed_and_cost_count_timed_transcriptions(view: View):
     """3 s for 30 s of audio; without a price there is no cost."""
     [row] = view("model_speed", cost_per_hour="3600")

@@ -70,6 +70,7 @@ def test_running_without_a_process_is_queued_again(house: House):
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.NOT_STARTED])
+@pytest.mark.long
 def test_queued_with_an_ended_run_gets_another(
     house: House, status: dg.DagsterRunStatus, monkeypatch: pytest.MonkeyPatch
 ):
@@ -89,6 +90,7 @@ def test_queued_with_an_ended_run_gets_another(
     assert found is not None and found.is_finished
 
 
+@pytest.mark.long
 def test_a_queued_one_with_a_live_run_is_not_touched(house: House):
     """However long the run takes to claim it."""
     house.run_of(house.here.queued(), dg.DagsterRunStatus.STARTED)
@@ -112,6 +114,7 @@ def test_slots_of_ended_runs_are_freed(house: House, monkeypatch: pytest.MonkeyP
     storage.free_concurrency_slots_for_run(live)
 
 
+@pytest.mark.long
 def test_partitions_and_rows_are_made_to_match(house: House):
     """A partition without a row is removed; a missing one is added, unless it is retired by age."""
     id, retired = house.here.completed(), house.here.completed(SMALL)
@@ -123,6 +126,7 @@ def test_partitions_and_rows_are_made_to_match(house: House):
     assert house.instance.get_dynamic_partitions(PARTITIONS) == [id]
 
 
+@pytest.mark.long
 def test_old_files_without_rows_are_removed(house: House):
     """Audio, a document and an unrequested upload; files of rows stay."""
     id = house.here.completed()
@@ -177,6 +181,7 @@ def test_missing_audio_is_removed_from_the_row(house: House, damage: str):
 
 
 @pytest.mark.parametrize("code", ["document_missing", "document_damaged"])
+@pytest.mark.long
 def test_a_document_is_rebuilt_from_the_rows(house: House, code: str):
     """Byte for byte, if nothing was dropped."""
     id = house.here.completed(in_lake=True)
@@ -206,6 +211,7 @@ def test_dropped_segments_are_lost_and_the_rest_is_rebuilt(house: House):
     assert check_replay(house.installation.postgres).differences == ()
 
 
+@pytest.mark.long
 def test_a_document_that_cannot_be_rebuilt_is_reported(house: House):
     """The report says what to do."""
     id = house.here.completed()
@@ -325,6 +331,7 @@ def test_an_unavailable_part_is_reported(house: House):
     assert finding.is_wrong and finding.problem is not None
 
 
+@pytest.mark.long
 def test_s3_is_swept_like_a_folder(
     house: House, s3_object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ):

@@ -52,6 +52,7 @@ def repair(installation: Installation) -> list[str]:
     return list(finding.found)
 
 
+@pytest.mark.long
 def test_a_retry_keeps_its_wait(clock, installation, store, runs):
     """It was to wait seconds, and would have waited for a day."""
     clock.forward(DAY_S)
@@ -66,6 +67,7 @@ def test_a_retry_keeps_its_wait(clock, installation, store, runs):
     assert 90 < (store.next_due_in_s() or 0) <= 101
 
 
+@pytest.mark.long
 def test_a_run_that_died_ahead_of_time_is_lost(clock, installation, store, runs, settings):
     """Its last heartbeat is not younger than everything for a day."""
     clock.forward(DAY_S)
@@ -82,6 +84,7 @@ def test_a_run_that_died_ahead_of_time_is_lost(clock, installation, store, runs,
     assert get_transcription(installation.postgres, id).status == "queued"
 
 
+@pytest.mark.long
 def test_a_breaker_is_probed_after_its_cool_down(clock, installation, settings):
     """Counted from now."""
     clock.forward(DAY_S)
@@ -97,6 +100,7 @@ def test_a_breaker_is_probed_after_its_cool_down(clock, installation, settings):
     assert 0 < row["s"] < 3_600
 
 
+@pytest.mark.long
 def test_nothing_is_found_by_a_clock_that_is_right(installation, store, runs):
     """Neither waiting, running nor future times that are meant."""
     for name in ("tiny", "base"):

@@ -180,6 +180,7 @@ def test_a_new_request_makes_it_again(erasure: Erasure, here: Here, no_lake: Non
     assert here.rows("tombstone") == 0
 
 
+@pytest.mark.long
 def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_lake: None):
     """Until the last one of the media is erased."""
     first, second = here.completed(BASE), here.completed(SMALL)
@@ -195,6 +196,7 @@ def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_
     assert list(here.objects.list("audio")) == []
 
 
+@pytest.mark.long
 def test_two_of_one_media_at_once_leave_nothing(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
@@ -283,6 +285,7 @@ def test_a_new_request_after_a_failure(
     assert erasure.unfinished() == []
 
 
+@pytest.mark.long
 def test_a_new_request_during_the_erasure(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
@@ -309,6 +312,7 @@ def test_a_new_request_during_the_erasure(
     assert here.rows("request") == 1
 
 
+@pytest.mark.long
 def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_lake: None):
     """Busy without force; with it, later commits of the run are refused."""
     id = here.running()
@@ -329,6 +333,7 @@ def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_
     assert set(here.counts().values()) == {0}
 
 
+@pytest.mark.long
 def test_it_waits_for_a_run_that_is_still_writing(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
@@ -361,6 +366,7 @@ def test_a_queued_one_needs_no_force(erasure: Erasure, here: Here):
     assert set(here.counts().values()) == {0}
 
 
+@pytest.mark.long
 def test_other_owners_keep_it(erasure: Erasure, here: Here, no_lake: None):
     """The first of two owners withdraws; the last one's erasure erases it."""
     id = here.completed(owner="key:anna")
@@ -382,6 +388,7 @@ def test_other_owners_keep_it(erasure: Erasure, here: Here, no_lake: None):
     assert set(here.counts().values()) == {0}
 
 
+@pytest.mark.long
 def test_an_admins_erasure_is_for_all_owners(erasure: Erasure, here: Here, no_lake: None):
     """Without an owner it is erased for all."""
     id = here.completed(owner="key:anna")
@@ -407,6 +414,7 @@ def test_the_lake_is_not_opened_without_a_transcript(
     assert erasure.erase(here.running(), force=True)
 
 
+@pytest.mark.long
 def test_runs_in_dagster_are_ended_and_deleted(erasure: Erasure, here: Here, no_lake: None):
     """One that waits in its queue, and one that does not end by itself."""
     id = here.running()

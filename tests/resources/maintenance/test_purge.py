@@ -77,6 +77,7 @@ def test_a_dry_run_erases_nothing(api, erasure, request_store: RequestStore):
     assert not is_erased(request_store, old)
 
 
+@pytest.mark.long
 def test_only_matching_ones_are_erased(
     api, erasure, request_store: RequestStore, run_store: RunStore, object_store: ObjectStore
 ):
@@ -115,6 +116,7 @@ def test_without_any_condition_nothing_is_erased(api, erasure):
         purge(api, erasure, PurgeFilter(), "local", dry_run=False)
 
 
+@pytest.mark.long
 def test_time_is_limited_and_repeating_continues(api, erasure, request_store: RequestStore):
     """An answer over HTTP must not take minutes."""
     for name in ("one", "two"):
@@ -125,6 +127,7 @@ def test_time_is_limited_and_repeating_continues(api, erasure, request_store: Re
     assert purge(api, erasure, OLD, "local", dry_run=False).number == 2 - first.erased
 
 
+@pytest.mark.long
 def test_an_interrupted_erasure_is_finished(
     api, erasure, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):

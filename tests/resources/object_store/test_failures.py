@@ -44,6 +44,7 @@ def test_a_full_disk_leaves_what_was_published(object_store: ObjectStore, small_
     assert object_store.read_bytes("audio/a.m4a") == b"space again"
 
 
+@pytest.mark.long
 def test_a_full_disk_while_copying_from_s3(s3_object_store: ObjectStore, small_disk: None):
     """DiskFull for the copy; the object is untouched."""
     s3_object_store.write_bytes("audio/a.m4a", b"x" * (2 * LIMIT_BYTES))
@@ -52,6 +53,7 @@ def test_a_full_disk_while_copying_from_s3(s3_object_store: ObjectStore, small_d
     assert len(s3_object_store.read_bytes("audio/a.m4a")) == 2 * LIMIT_BYTES
 
 
+@pytest.mark.long
 def test_a_killed_writer_publishes_nothing(object_store: ObjectStore):
     """After kill -9 in the middle of a write the old bytes are there, and the next write takes over
     what was left."""

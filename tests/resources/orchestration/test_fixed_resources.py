@@ -97,6 +97,7 @@ def test_runs_get_the_values_of_the_settings(settings: Settings) -> None:
             assert list(settings_of(found)) == list(settings_of(resource))
 
 
+@pytest.mark.long
 def test_a_run_with_a_configuration_of_its_own_does_nothing(
     jobs: dict[str, dg.JobDefinition], settings: Settings, tmp_path: Any
 ) -> None:

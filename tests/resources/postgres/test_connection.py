@@ -83,6 +83,7 @@ def cut_all(superuser: psycopg.Connection) -> None:
     time.sleep(0.2)
 
 
+@pytest.mark.long
 def test_a_connection_that_was_cut_is_replaced(
     request_store: RequestStore, database_server: DatabaseServer
 ):
@@ -98,6 +99,7 @@ def test_a_connection_that_was_cut_is_replaced(
         assert recent_transcriptions(request_store.postgres) == []
 
 
+@pytest.mark.long
 def test_a_pool_full_of_cut_connections_costs_no_wait(
     request_store: RequestStore, database_server: DatabaseServer
 ):
@@ -111,6 +113,7 @@ def test_a_pool_full_of_cut_connections_costs_no_wait(
     assert recent_transcriptions(request_store.postgres) == []
 
 
+@pytest.mark.long
 def test_more_threads_than_connections(request_store: RequestStore):
     """Thirty threads wait for each other's connections and none fails."""
     errors: list[BaseException] = []

@@ -99,6 +99,7 @@ def test_keys_are_read_with_columns_of_a_later_version(
     assert [row.id for row in keys.all()] == [made.row.id]
 
 
+@pytest.mark.long
 def test_an_api_that_runs_survives_columns_that_are_added(
     settings: Settings, more_columns: psycopg.Connection
 ):

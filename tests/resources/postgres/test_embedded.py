@@ -133,6 +133,7 @@ def leave(process: subprocess.Popen[str]) -> None:
     assert process.wait(30) == 0
 
 
+@pytest.mark.long
 def test_it_lives_while_it_is_used(new_home: Path):
     """It answers in the context, with fsync on, no TCP port, and is gone afterwards."""
     settings = settings_of(new_home)
@@ -297,6 +298,7 @@ def left_by(home: Path, pid: int) -> None:
         file.write_text("".join([f"{pid}\n", *rest]))
 
 
+@pytest.mark.long
 def test_somebody_elses_process_number_does_not_stop_it(home: Path):
     """After a restart of the machine, the number in a lock file may be another process's."""
     other = subprocess.Popen(["sleep", "60"], cwd="/", **as_server_user(home))
@@ -433,6 +435,7 @@ def test_a_first_start_that_was_killed_is_repeated(new_home: Path):
         assert is_postgres_running(settings_of(new_home))
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer(tmp_path: Path):
     """With a database URL nothing is started; the message says what to check, without password."""
     settings = Settings(  # pyright: ignore

@@ -90,6 +90,7 @@ def rows(url: str, statement: str) -> list[tuple[object, ...]]:
         return connection.execute(statement).fetchall()  # pyright: ignore
 
 
+@pytest.mark.long
 def test_everything_is_made(empty: Settings):
     """Both databases, the schemas, the ledger with each file."""
     migrate(empty)
@@ -105,6 +106,7 @@ def test_everything_is_made(empty: Settings):
     store.submit(MediaSource("youtube-abc", "site"), TranscriptionOptions("base"))
 
 
+@pytest.mark.long
 def test_running_it_again_changes_nothing(empty: Settings):
     """The ledger is as it was, and so are rows."""
     migrate(empty)
@@ -119,6 +121,7 @@ def test_running_it_again_changes_nothing(empty: Settings):
 
 
 @pytest.mark.parametrize("number", [15, 18])
+@pytest.mark.long
 def test_embeddings_of_before_stay(empty: Settings, monkeypatch: pytest.MonkeyPatch, number: int):
     """A transcript that cannot be embedded is noted from now on; all indexes are made alike."""
     known = migrations()
@@ -151,6 +154,7 @@ def test_embeddings_of_before_stay(empty: Settings, monkeypatch: pytest.MonkeyPa
     assert rows(database_urls(empty).admin, made) == [(["ef_construction=256"],)] * 2
 
 
+@pytest.mark.long
 def test_four_at_once_make_it_once(empty: Settings):
     """None of them fails, and each file is applied once."""
     with ThreadPoolExecutor(4) as threads:
@@ -171,6 +175,7 @@ def test_changed_grants_are_applied_again(empty: Settings):
     assert rows(admin, right) == [(True,)]
 
 
+@pytest.mark.long
 def test_a_file_that_fails_leaves_nothing(empty: Settings, monkeypatch: pytest.MonkeyPatch):
     """A numbered file is one transaction: its first statement is taken back with its last, and the
     next run applies it whole."""
@@ -191,6 +196,7 @@ def test_a_file_that_fails_leaves_nothing(empty: Settings, monkeypatch: pytest.M
     assert rows(admin, "select max(number) from ytcaption.migration") == [(number,)]
 
 
+@pytest.mark.long
 def test_a_database_of_a_later_version_is_left_alone(empty: Settings):
     """An older ytcaption says so and changes nothing."""
     migrate(empty)
@@ -211,6 +217,7 @@ def test_the_roles_are_no_superusers(database_server: DatabaseServer):
     assert not any(is_mighty for _, is_mighty in found)
 
 
+@pytest.mark.long
 def test_a_user_without_rights_goes_on_alone(poor: Settings):
     """Who may not make roles works with the one there is, and everything works."""
     migrate(poor)
@@ -244,6 +251,7 @@ def test_a_server_that_is_not_there(database_server: DatabaseServer):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_lake_elsewhere_gets_its_schema_there(empty: Settings, database_server: DatabaseServer):
     """The lake's own database is made and has schema lake; ours has none."""
     url = with_database(database_server.url, "fresh_lake")
@@ -278,6 +286,7 @@ def test_dagsters_storage_works_there(settings: Settings):
         engine.dispose()
 
 
+@pytest.mark.long
 def test_what_is_older_than_the_breaker_is_given_its_site_and_owner(
     database_server: DatabaseServer,
 ):
@@ -349,6 +358,7 @@ insert into ytcaption.event (event_type) values ('breaker.opened'), ('breaker.pr
 """As an installation has left it that is older than the event history."""
 
 
+@pytest.mark.long
 def test_events_of_old_get_their_names_and_rows_a_snapshot(
     empty: Settings, monkeypatch: pytest.MonkeyPatch
 ):

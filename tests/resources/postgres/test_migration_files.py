@@ -155,6 +155,7 @@ def test_what_a_migration_takes_away_is_found(schema: Connection, statement: str
     assert all(line.startswith(start) for line, start in zip(taken, found, strict=True)), taken
 
 
+@pytest.mark.long
 def test_the_previous_version_works_with_each_schema(database_server: DatabaseServer):
     """A migration takes nothing away and makes nothing stricter, unless it is marked as the
     contraction of an earlier one."""

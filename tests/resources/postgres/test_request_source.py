@@ -59,6 +59,7 @@ def connection(database_server: DatabaseServer) -> Iterator[Connection[DictRow]]
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
+@pytest.mark.long
 def test_what_was_of_the_media_is_given_to_its_owner(connection: Connection[DictRow]):
     """A title to who requested the media first, a link to who requested it last."""
     rows = connection.execute(

@@ -102,6 +102,7 @@ def marked(settings: Settings) -> Iterator[Settings]:
         unmark_database(connection)
 
 
+@pytest.mark.long
 def test_a_database_that_is_not_open_yet_answers_nobody(marked: Settings):
     """On other machines, too. The API is not ready, and answers 503."""
     for role in ("admin", "api", "dagster", "lake"):

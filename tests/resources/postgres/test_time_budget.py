@@ -34,6 +34,7 @@ def read(postgres: Postgres) -> None:
         connection.execute("select 1")
 
 
+@pytest.mark.long
 def test_a_budget_ends_the_wait_for_a_server_that_hangs(
     postgres: Postgres, database_server: DatabaseServer
 ):

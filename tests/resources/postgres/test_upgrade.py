@@ -92,6 +92,7 @@ def test_the_data_of_another_version_is_brought_over(
         assert "needs no upgrade" in ytcaption("upgrade-database").output
 
 
+@pytest.mark.long
 def test_a_kill_between_the_renamings_is_ended_by_the_next_start(home: Path):
     """Without the data of its name no empty database is made."""
     settings = Settings(home=home, _env_file=None)  # pyright: ignore[reportCallIssue]

@@ -118,6 +118,7 @@ def test_only_readable_texts_are_found(
 
 
 @pytest.mark.parametrize("min_compared", [20_000, 0])
+@pytest.mark.long
 def test_filters_and_versions(
     request_store: RequestStore,
     store: EmbeddingStore,
@@ -147,6 +148,7 @@ def test_filters_and_versions(
     assert newest.segments[0].segment.text == "money"
 
 
+@pytest.mark.long
 def test_pages_cover_all_media(
     request_store: RequestStore, store: EmbeddingStore, search: Search
 ) -> None:
@@ -235,6 +237,7 @@ def test_models_are_never_mixed(
 @pytest.mark.parametrize(
     ("segments", "compared", "is_used"), [(4, 20_000, False), (4, 10, True), (24, 60, True)]
 )
+@pytest.mark.long
 def test_many_passages_are_searched_by_the_index(
     request_store: RequestStore,
     store: EmbeddingStore,

@@ -68,6 +68,7 @@ LANGUAGES: list[tuple[str | None, str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize("database_server", SERVERS, indirect=True)
+@pytest.mark.long
 def test_words_are_found_in_their_language(request_store: RequestStore, search: Search) -> None:
     """In other forms and case, without accents, in scripts without spaces; and marked."""
     for number, (language, spoken, _, _) in enumerate(LANGUAGES):
@@ -202,6 +203,7 @@ def test_filters(request_store: RequestStore, search: Search) -> None:
         assert (filter, names(page)) == (filter, expected)
 
 
+@pytest.mark.long
 def test_orders_pages_and_counts(request_store: RequestStore, search: Search) -> None:
     """The best, newest or oldest first; each media once over all pages; counts cover all."""
     for number in range(1, 8):
@@ -311,6 +313,7 @@ def test_stop_words_alone_are_reported(request_store: RequestStore, search: Sear
 @hypothesis_settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.long
 def test_any_text_is_a_valid_query_or_an_error(search: Search, text: str) -> None:
     """Any text returns a page or an error message."""
     try:
@@ -319,6 +322,7 @@ def test_any_text_is_a_valid_query_or_an_error(search: Search, text: str) -> Non
         assert error.message
 
 
+@pytest.mark.long
 def test_long_and_odd_texts_are_kept(request_store: RequestStore, search: Search) -> None:
     """Texts that no index accepts are stored all the same."""
     text = "x" * 3_000 + " " + "word " * 30_000

@@ -73,6 +73,7 @@ def groups(monkeypatch) -> list[list[WindowJob]]:
     return groups
 
 
+@pytest.mark.long
 def test_sample_is_transcribed(jfk):
     """The text has no error; segments have words, scores and times."""
     assert word_errors("en", clip("jfk.flac").reference, text(jfk)).rate == 0.0
@@ -102,6 +103,7 @@ def test_word_times_match_the_reference(jfk, reference):
 
 
 @pytest.mark.parametrize("name", SILENT)
+@pytest.mark.long
 def test_silence_noise_and_music_give_no_text(transcriber, name):
     """A file without speech has an empty transcript."""
     result = transcriber.transcribe(samples(name), TINY_EN, lambda *_: None)
@@ -169,6 +171,7 @@ def test_callers_share_batches(transcriber, groups):
     assert shared.rate <= lone.rate + 0.06
 
 
+@pytest.mark.long
 def test_only_the_speech_is_encoded(transcriber, groups):
     """A window is the speech and about a second of silence, not the 30 s Whisper was made for."""
     transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
@@ -178,6 +181,7 @@ def test_only_the_speech_is_encoded(transcriber, groups):
     assert job.frames <= 1500
 
 
+@pytest.mark.long
 def test_doubtful_window_is_decoded_again_in_full(transcriber, groups, monkeypatch):
     """A text that repeats everything five times is replaced by that of the full window."""
     repeat_text(monkeypatch, 5)
@@ -187,6 +191,7 @@ def test_doubtful_window_is_decoded_again_in_full(transcriber, groups, monkeypat
     assert len(groups[1][0].tries) == 2
 
 
+@pytest.mark.long
 def test_text_that_the_decoder_repeats_is_kept_once(transcriber, groups, monkeypatch):
     """A window written twice is not tried again."""
     repeat_text(monkeypatch, 2)
@@ -195,6 +200,7 @@ def test_text_that_the_decoder_repeats_is_kept_once(transcriber, groups, monkeyp
     assert [len(group[0].tries) for group in groups] == [1]
 
 
+@pytest.mark.long
 def test_text_that_the_speaker_repeats_is_kept_twice(transcriber, groups, monkeypatch):
     """In one window, the second time is decoded by itself, since speech follows the first."""
     monkeypatch.setattr(speech_windows, "_MIN_PAUSE_S", 10.0)
@@ -226,6 +232,7 @@ def with_tokens(result, tokens: list[int]) -> SimpleNamespace:
     )
 
 
+@pytest.mark.long
 def test_speech_after_an_early_end_is_transcribed(transcriber, monkeypatch):
     """If the decoder stops after the first words, decoding continues where they end."""
     real = WindowDecoder._result
@@ -244,6 +251,7 @@ def test_speech_after_an_early_end_is_transcribed(transcriber, monkeypatch):
     assert "do for your country" in text(result)
 
 
+@pytest.mark.long
 def test_hints_reach_the_decoder(transcriber, groups):
     """`initial_prompt` and `hotwords` are in the prompt, the ladder begins at `temperature`."""
     options = TranscriptionOptions(
@@ -280,6 +288,7 @@ def test_progress_callback_can_cancel(transcriber):
     assert "country" in text(transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None))
 
 
+@pytest.mark.long
 def test_errors_of_the_model_reach_the_caller(transcriber, monkeypatch):
     """The caller does not wait for a worker thread that failed."""
 

@@ -120,6 +120,7 @@ def test_a_complete_checkpoint_is_not_decoded_again(
     assert again.segments == complete.result.segments
 
 
+@pytest.mark.long
 def test_another_engines_checkpoint_is_not_resumed(
     complete: CompleteAttempt, decoded_s: list[float]
 ):

@@ -23,6 +23,7 @@ def speech() -> np.ndarray:
     return joined[: len(joined) // FRAME * FRAME]
 
 
+@pytest.mark.long
 def test_chunks_give_the_same_result_as_the_whole(speech, monkeypatch):
     """The detector's state is passed from one chunk to the next. (faster-whisper omits the end of
     the last frame.)"""

@@ -30,6 +30,7 @@ def test_silence_noise_and_music_contain_no_speech(name):
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.03, 0.003, 0.001])
+@pytest.mark.long
 def test_quiet_speech_is_detected(gain):
     """A recording at a thousandth of its level has as much speech as at full level."""
     samples = decode_audio(str(DATA / "jfk.flac"))
@@ -64,6 +65,7 @@ def test_silence_noise_and_music_between_speech_contain_no_speech(name):
     assert inside < 0.02
 
 
+@pytest.mark.long
 def test_speech_is_detected_at_its_time():
     """A silence of 1.5 s before a known recording shifts every span by 1.5 s."""
     samples = decode_audio(str(DATA / "jfk.flac"))

@@ -77,6 +77,7 @@ def test_silence_noise_and_music_give_no_text(transcriber, name):
     assert result.duration_s > 4
 
 
+@pytest.mark.long
 def test_quiet_speech_is_not_lost(transcriber):
     """A recording at a three-hundredth of its level is transcribed."""
     quiet = np.round(samples("jfk.flac") * 0.003 * 32_768).astype(np.float32) / 32_768
@@ -141,6 +142,7 @@ def test_words_are_no_worse_than_plain_faster_whisper(transcriber):
     assert total(ours).rate <= total(theirs).rate + 0.005
 
 
+@pytest.mark.long
 def test_progress_is_correct(transcriber):
     """Seconds of audio that are done never decrease, and are all of them at the end."""
     seen: list[tuple[float, float]] = []
@@ -188,6 +190,7 @@ def test_segments_are_reported_during_decoding(transcriber, monkeypatch):
     assert any(kind == "progress" and 0 < value < 20 for kind, value in reports[first:])
 
 
+@pytest.mark.long
 def test_progress_callback_can_cancel(transcriber):
     """An exception of the callback ends the work once there is text."""
 

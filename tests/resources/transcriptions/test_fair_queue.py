@@ -55,6 +55,7 @@ def flood(store: RequestStore, number: int, priority="interactive") -> None:
     store.submit_many(requests, owner=FLOOD)
 
 
+@pytest.mark.long
 def test_three_of_one_are_not_behind_a_thousand_of_another(request_store: RequestStore):
     """Owners alternate: the three are among the first six, though they came last."""
     flood(request_store, 1_000)
@@ -137,6 +138,7 @@ def test_each_is_due_at_its_very_time(request_store: RequestStore):
         assert fair_queue.next_due_in_s(connection, 9, known) is None
 
 
+@pytest.mark.long
 def test_the_cost_does_not_grow_with_the_length_of_the_queue(request_store: RequestStore):
     """Of each owner, priority and site as many rows are read as may start, and one to find it."""
 

@@ -88,6 +88,7 @@ def test_only_what_is_queued_wakes_it(waiting: Waiting):
     waiting.wakes(None)
 
 
+@pytest.mark.long
 def test_a_site_that_failed_wakes_it_when_it_may_be_tried(waiting: Waiting):
     """Once one of its transcriptions may be tried, too. Other sites and uploads do not wait."""
     failed_site(waiting.store)

@@ -137,6 +137,7 @@ def test_rows_without_events_and_events_without_a_row_are_found(
     assert report.difference_count == 2
 
 
+@pytest.mark.long
 def test_more_than_a_batch_is_compared_while_others_write(
     request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):

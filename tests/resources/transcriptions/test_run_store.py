@@ -397,6 +397,7 @@ def test_storing_again_replaces_the_segments(
     assert [segment.text for segment in stored] == ["tab\tline\nback\\slash 日本語 \\N", "nul"]
 
 
+@pytest.mark.long
 def test_two_runs_and_two_requests_of_one_media_do_not_deadlock(
     request_store: RequestStore, run_store: RunStore
 ):

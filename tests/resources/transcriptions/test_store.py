@@ -287,6 +287,7 @@ def test_waiting_ends_at_once_when_something_is_due(request_store: RequestStore)
     assert request_store.next_due_in_s() == 0
 
 
+@pytest.mark.long
 def test_known_run_keys_do_not_end_a_wait(request_store: RequestStore):
     """The next attempt does, and so does every other transcription."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
@@ -298,6 +299,7 @@ def test_known_run_keys_do_not_end_a_wait(request_store: RequestStore):
     assert time.monotonic() - began < 2 * patience()
 
 
+@pytest.mark.long
 def test_waiting_ends_without_work(request_store: RequestStore, run_store: RunStore):
     """After the given time, or when a retry is due, whichever is first."""
     assert request_store.next_due_in_s() is None

@@ -50,6 +50,7 @@ def test_an_event_is_delivered_and_verified(
     assert (row["status"], row["last_outcome"]) == ("delivered", "delivered")
 
 
+@pytest.mark.long
 def test_an_event_wakes_it(
     box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ def test_what_nobody_tells_of_is_found(
         receiver.wait(1)
 
 
+@pytest.mark.long
 def test_the_text_is_included_on_request(
     box: Box, settings: Settings, here: Settings, receiver: WebhookReceiver
 ) -> None:
@@ -96,6 +98,7 @@ def test_the_text_is_included_on_request(
     assert data["/short"]["result_url"].startswith("https://captions.example.org/api/v1/")
 
 
+@pytest.mark.long
 def test_after_a_rotation_both_secrets_sign_for_a_day(
     box: Box, here: Settings, receiver: WebhookReceiver
 ) -> None:
@@ -116,6 +119,7 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(
     assert not any(secret[6:] in str(sealed) for secret in receiver.secrets)
 
 
+@pytest.mark.long
 def test_each_answer_means_one_thing(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
     """2xx is success, 3xx is not followed, 410 ends it, `Retry-After` is heeded, 4 KiB are kept."""
     later = formatdate(time.time() + 7200, usegmt=True)
@@ -151,6 +155,7 @@ def test_each_answer_means_one_thing(box: Box, here: Settings, receiver: Webhook
     assert 3_000 < len(attempts[0]["answer"]) <= 4_096
 
 
+@pytest.mark.long
 def test_a_failed_attempt_is_made_again_with_the_same_id(
     box: Box, here: Settings, receiver: WebhookReceiver
 ) -> None:
@@ -187,6 +192,7 @@ def test_a_slow_receiver_delays_nobody_else(
         release.set()
 
 
+@pytest.mark.long
 def test_two_notifiers_send_each_once(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
     """They run side by side and do not communicate."""
     with notifying(here), notifying(here):

@@ -157,6 +157,7 @@ def test_two_notifiers_claim_different_ones(box: Box) -> None:
     assert len(ids) == len(set(ids)) == 12
 
 
+@pytest.mark.long
 def test_nobody_takes_all_places(box: Box) -> None:
     """A host has its share of an owner's, and an owner of all."""
     for number in range(PER_LANE + 2):

@@ -58,6 +58,7 @@ def local_of(embedder: WorkerEmbedder) -> CountedToy:
     return embedder._local
 
 
+@pytest.mark.long
 def test_the_vectors_are_those_of_this_process(warm: EmbeddingWorker) -> None:
     """All of many texts, in order; nothing is loaded in this process. Output of libraries is not
     taken for a response."""
@@ -90,6 +91,7 @@ def test_the_process_runs_while_it_is_used(settings: Settings, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("fault", ["die", "hang", "break"])
+@pytest.mark.long
 def test_requests_that_fail_there_are_done_here(
     warm: EmbeddingWorker, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -108,6 +110,7 @@ def test_requests_that_fail_there_are_done_here(
     assert local_of(embedder).call_count == 2
 
 
+@pytest.mark.long
 def test_this_process_replaces_a_killed_worker(settings: Settings, tmp_path: Path) -> None:
     """The worker's socket remains."""
     with embedding_worker(settings, tmp_path) as worker:
@@ -129,6 +132,7 @@ def test_an_error_of_the_model_is_raised_here(warm: EmbeddingWorker) -> None:
     assert len(embedder.embed(["dog"])) == 1
 
 
+@pytest.mark.long
 def test_responses_are_not_mixed_up_after_a_disconnect(warm: EmbeddingWorker) -> None:
     """The response of a disconnected client is made and dropped."""
     request = EmbedRequest(TOY.name, ["slow"]).to_line()
@@ -140,6 +144,7 @@ def test_responses_are_not_mixed_up_after_a_disconnect(warm: EmbeddingWorker) ->
     assert local_of(embedder).call_count == 0
 
 
+@pytest.mark.long
 def test_requests_beyond_the_limit_are_tried_again(
     warm: EmbeddingWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +227,7 @@ def test_a_worker_that_cannot_embed_is_not_used(
     assert "is lost" not in caplog.text
 
 
+@pytest.mark.long
 def test_over_a_port_the_token_is_required(settings: Settings, tmp_path: Path) -> None:
     """Without it, or with a wrong one, nothing is embedded there."""
     authenticator = Authenticator(is_local=False, token=SecretStr(TOKEN))
@@ -234,6 +240,7 @@ def test_over_a_port_the_token_is_required(settings: Settings, tmp_path: Path) -
             assert httpx.post(url, content=request, headers=header).status_code == 401
 
 
+@pytest.mark.long
 def test_no_web_page_uses_a_worker(settings: Settings, tmp_path: Path) -> None:
     """Not on loopback without a token, where any page could send it requests."""
     authenticator = Authenticator(is_local=False)

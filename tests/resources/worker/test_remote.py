@@ -128,6 +128,7 @@ def test_memory_is_freed(home):
     assert home.health().models == ["tiny.en"]
 
 
+@pytest.mark.long
 def test_the_least_busy_worker_is_used(home, monkeypatch):
     """Unreachable workers are not."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -148,6 +149,7 @@ def test_the_least_busy_worker_is_used(home, monkeypatch):
     assert others._free_worker(set(jobs), lambda: None) is None
 
 
+@pytest.mark.long
 def test_the_token_is_required(home, monkeypatch, caplog):
     """Without it, or with a wrong one, the worker refuses; the run transcribes itself."""
     for header in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
@@ -223,6 +225,7 @@ def test_errors_keep_their_class(home):
     assert "secret" not in str(encode_error(RuntimeError("secret")))
 
 
+@pytest.mark.long
 def test_a_result_survives_encoding(home):
     """Every float is the same."""
     here = home.local().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)

@@ -106,6 +106,7 @@ def test_the_result_is_that_of_the_run_itself(home, waveform, reference):
     assert not list(home.home.glob(".samples-*"))
 
 
+@pytest.mark.long
 def test_dagster_gives_it_to_an_asset(home):
     """The engine it falls back to is a nested resource."""
     home.ensure()
@@ -121,6 +122,7 @@ def test_dagster_gives_it_to_an_asset(home):
     assert home.log.count("s of audio in") == before + 1
 
 
+@pytest.mark.long
 def test_errors_are_those_of_the_run_itself(home):
     """They have the same classes and messages."""
     home.ensure()
@@ -134,6 +136,7 @@ def test_errors_are_those_of_the_run_itself(home):
     assert "a job failed with unknown_model" in home.log
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_sent_to_the_worker(home, waveform, reference, parts):
     """The worker does not decode saved audio again, and reports its segments."""
     home.ensure()
@@ -370,6 +373,7 @@ def test_a_second_worker_with_the_same_number_is_refused(home):
     assert home.health().slots == 2
 
 
+@pytest.mark.long
 def test_a_worker_with_other_settings_is_not_used(home):
     """Its result would differ from that of the run itself."""
     home.ensure()
@@ -403,6 +407,7 @@ def test_a_hanging_worker_is_given_up(home, waveform, reference):
     wait_for(lambda: jobs(home) == 0)
 
 
+@pytest.mark.long
 def test_without_space_for_a_copy_the_run_transcribes_itself(home):
     """It needs no copy."""
     home.ensure()

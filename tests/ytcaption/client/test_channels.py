@@ -47,6 +47,7 @@ def test_the_life_of_a_channel(api: Client, world: World, line: Line) -> None:
     assert (refused.value.status, refused.value.code) == (404, "channel_not_found")
 
 
+@pytest.mark.long
 def test_a_channel_that_is_being_removed_can_be_added_later(api: Client, world: World) -> None:
     """The refusal is one that is worth another attempt; that there is no such channel is not."""
     channel = api.channels.add(URL)

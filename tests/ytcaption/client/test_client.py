@@ -48,6 +48,7 @@ def requests_of(world: World) -> int:
     return row["number"]
 
 
+@pytest.mark.long
 def test_from_a_link_to_captions(api: Client, world: World, line: Line) -> None:
     """Submitted, followed by events, read in each format; progress is reported on the way."""
     accepted = api.submit(
@@ -126,6 +127,7 @@ def test_repeating_has_an_end(api: Client, line: Line) -> None:
     assert len(line.requests) == 1 + transport.MAX_ATTEMPTS
 
 
+@pytest.mark.long
 def test_an_address_without_a_server_fails_at_once() -> None:
     """Refused, unknown, or invalid: one sentence that says what to check."""
     began = time.monotonic()
@@ -173,6 +175,7 @@ def test_refusals_are_typed(api: Client) -> None:
         api.submit(URL, metadata={"a": "b" * 5_000})
 
 
+@pytest.mark.long
 def test_what_may_succeed_later_is_retryable(api: Client, world: World) -> None:
     """A result that is not ready yet, and what a run works on; not the result of what failed."""
     id = world.running()
@@ -216,6 +219,7 @@ def test_the_key_is_sent(settings: Settings, keys: Keys) -> None:
     assert usage.owner == keys.owner("anna")
 
 
+@pytest.mark.long
 def test_views_of_the_lake_are_rows(api: Client) -> None:
     """With their parameters; errors are those of the API."""
     assert api.view("growth", since=date(2026, 1, 1), limit=5) == []
@@ -260,6 +264,7 @@ def test_events_resume_after_a_broken_connection(
         lambda: httpx.Response(200, html="<p>events"),
     ],
 )
+@pytest.mark.long
 def test_waiting_works_without_events(
     api: Client,
     world: World,
@@ -303,6 +308,7 @@ def test_a_wait_ends_at_its_time(api: Client) -> None:
     assert 1 < time.monotonic() - began < 4 * patience()
 
 
+@pytest.mark.long
 def test_a_file_is_sent_by_blocks(api: Client, world: World, line: Line) -> None:
     """Its progress is reported; a lost response sends it again; the bytes are stored."""
     calls: list[tuple[int, int | None]] = []
@@ -342,6 +348,7 @@ def test_a_file_that_cannot_be_sent_is_refused(api: Client, tmp_path: Path, line
     assert refused.value.status == 422
 
 
+@pytest.mark.long
 def test_lists_page_by_page(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,6 +366,7 @@ def test_lists_page_by_page(
     assert list(api.list(status="failed")) == []
 
 
+@pytest.mark.long
 def test_the_history_comes_page_by_page(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,6 +428,7 @@ def test_cancel_retry_and_delete(api: Client, line: Line, dagster_home: Path) ->
     assert refused.value.status == 410
 
 
+@pytest.mark.long
 def test_audio_is_complete_after_broken_connections(
     api: Client, world: World, line: Line, tmp_path: Path
 ) -> None:
@@ -444,6 +453,7 @@ def test_audio_is_complete_after_broken_connections(
     assert calls[-1] == (len(bytes_), len(bytes_))
 
 
+@pytest.mark.long
 def test_threads_share_a_client(api: Client, world: World) -> None:
     """Twenty threads use one client at once."""
     failures: list[str] = []
@@ -462,6 +472,7 @@ def test_threads_share_a_client(api: Client, world: World) -> None:
     assert failures == [] and requests_of(world) == 20
 
 
+@pytest.mark.long
 def test_it_needs_neither_a_database_nor_dagster() -> None:
     """The client imports fast and without the server's packages."""
     program = """
@@ -472,6 +483,7 @@ print(sorted({"dagster", "psycopg", "fastapi", "duckdb", "numpy"} & set(sys.modu
     assert done.stdout == "[]\n", done.stderr
 
 
+@pytest.mark.long
 def test_search(api: Client, request_store: RequestStore) -> None:
     """One page with its counts, and all media one after the other."""
     for number in range(12):

@@ -13,6 +13,7 @@ LINK = "https://youtu.be/dQw4w9WgXcQ"
 CHANNEL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 
 
+@pytest.mark.long
 def test_pin_was_keep(api: Client) -> None:
     """The old method, argument and attribute work and warn."""
     with pytest.warns(DeprecationWarning, match="keep is deprecated.*use pinned"):
@@ -89,6 +90,7 @@ def test_classes(module: str, old: str, new: str) -> None:
         getattr(loaded, "Nothing")  # noqa: B009 - the module decides
 
 
+@pytest.mark.long
 def test_the_client_itself_uses_no_old_name(
     api: Client, world: World, recwarn: pytest.WarningsRecorder
 ) -> None:

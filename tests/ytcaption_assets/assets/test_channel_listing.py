@@ -117,6 +117,7 @@ def test_items_held_back_by_a_quota_are_requested_soon(
         assert longest_s - 60 < wait_s <= longest_s, name
 
 
+@pytest.mark.long
 def test_metadata_hold_no_title(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):
@@ -128,6 +129,7 @@ def test_metadata_hold_no_title(
     assert not [title for title in titles if title and title in str(shown)]
 
 
+@pytest.mark.long
 def test_a_failed_listing_is_recorded_and_repeated(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):
@@ -145,6 +147,7 @@ def test_a_failed_listing_is_recorded_and_repeated(
     assert failure.user_failure_data.description == row.error_message
 
 
+@pytest.mark.long
 def test_a_run_for_a_past_due_time_lists_nothing(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):

@@ -94,6 +94,7 @@ def test_checks_list_differences(
     assert "lake verify --repair" in said
 
 
+@pytest.mark.long
 def test_maintenance_does_nothing_during_a_backup(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):

@@ -61,6 +61,7 @@ def test_a_page_of_files_and_streams(host: ChannelHost, tmp_path: Path) -> None:
         assert fetch(item.source.url, folder).size_bytes > 100_000
 
 
+@pytest.mark.long
 def test_a_list_of_files(host: ChannelHost) -> None:
     """XSPF: titles and durations are kept, and pages may end anywhere."""
     tracks = "".join(
@@ -102,6 +103,7 @@ def test_page_may_shrink_to_one_item(host: ChannelHost) -> None:
         (b'<html><audio src="episodes/1/jfk.flac"></audio></html>', SingleMedia),
     ],
 )
+@pytest.mark.long
 def test_page_that_is_not_a_list(host: ChannelHost, body: bytes, error: type) -> None:
     """The error says what it is instead."""
     source = lister().source_of(host.serve("page.html", body))
@@ -110,6 +112,7 @@ def test_page_that_is_not_a_list(host: ChannelHost, body: bytes, error: type) ->
     assert str(failure.value).endswith(".")
 
 
+@pytest.mark.long
 def test_list_of_another_site(site: MediaServer) -> None:
     """A conference by yt-dlp's own extractor; its talks are sources of requests."""
     talks = [{"frontend_link": f"https://media.ccc.de/v/talk-{n}"} for n in range(3)]
@@ -124,6 +127,7 @@ def test_list_of_another_site(site: MediaServer) -> None:
         lister().source_of("https://media.ccc.de/v/talk-1")
 
 
+@pytest.mark.long
 def test_site_with_addressable_pages(site: MediaServer) -> None:
     """Only the wanted pages of PeerTube are requested."""
     path = "api/v1/video-channels/talks"

@@ -48,6 +48,7 @@ def test_a_channel_as_the_site_serves_it(server: str, request: pytest.FixtureReq
 
 
 @pytest.mark.parametrize("form", ["@AChannel", f"channel/{CHANNEL}", "c/AChannel", "user/AChannel"])
+@pytest.mark.long
 def test_a_channel_is_all_its_tabs(youtube: YouTubeHost, form: str) -> None:
     """Videos, streams and shorts, for any form of link, with the facts on the pages."""
     live, soon = "THUMBNAIL_OVERLAY_BADGE_STYLE_LIVE", "THUMBNAIL_OVERLAY_BADGE_STYLE_DEFAULT"
@@ -71,6 +72,7 @@ def test_a_channel_is_all_its_tabs(youtube: YouTubeHost, form: str) -> None:
     assert video.published_at is not None and video.unavailable is None
 
 
+@pytest.mark.long
 def test_one_tab_is_listed_alone(youtube: YouTubeHost) -> None:
     """It is a source of its own, with its own feed."""
     youtube.lists.shorts = [Video("h0000000001", "Short")]
@@ -80,6 +82,7 @@ def test_one_tab_is_listed_alone(youtube: YouTubeHost) -> None:
     assert page.channel.source_id == lister().source_of(page.channel.url).source_id
 
 
+@pytest.mark.long
 def test_new_videos_come_by_the_feed(youtube: YouTubeHost) -> None:
     """By one small request; `next_start` says that more follow."""
     source = lister().source_of(f"{YOUTUBE}/channel/{CHANNEL}")
@@ -91,6 +94,7 @@ def test_new_videos_come_by_the_feed(youtube: YouTubeHost) -> None:
     assert lister().newest(page.channel, page.state).unchanged
 
 
+@pytest.mark.long
 def test_tabs_are_listed_without_a_feed(youtube: YouTubeHost) -> None:
     """YouTube's feeds are unavailable at times: then the top of each tab is read."""
     youtube.lists.videos = videos(70)
@@ -100,6 +104,7 @@ def test_tabs_are_listed_without_a_feed(youtube: YouTubeHost) -> None:
     assert page.next_start is not None and youtube.continuations == 0
 
 
+@pytest.mark.long
 def test_playlist_shows_unavailable_videos(youtube: YouTubeHost) -> None:
     """Private and deleted videos stay in the list, with the reason."""
     youtube.lists.playlist = [
@@ -145,6 +150,7 @@ def test_number_of_items_is_limited(youtube: YouTubeHost) -> None:
     assert len(last.items) == 10 and last.next_start is None
 
 
+@pytest.mark.long
 def test_a_list_can_be_closed_early(youtube: YouTubeHost, caplog: pytest.LogCaptureFixture) -> None:
     """Its process ends, and nothing is logged as an error."""
     youtube.lists.videos = videos(300)
@@ -183,6 +189,7 @@ def test_failing_page_is_retried(youtube: YouTubeHost) -> None:
             list_page(lister(), source, 0, 60)
 
 
+@pytest.mark.long
 def test_missing_channel(youtube: YouTubeHost) -> None:
     """A channel that answers 404 has an error of its own."""
     with pytest.raises(MediaNotFound):

@@ -80,6 +80,7 @@ def test_failed_transcriptions_are_queued_again(run, request_store: RequestStore
     assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
 
 
+@pytest.mark.long
 def test_a_pause_reaches_dagsters_pools(run, settings: Settings):
     """The pool has no slots while its part is paused."""
 
@@ -125,6 +126,7 @@ def test_a_purge_is_a_dry_run_by_default(run, request_store: RequestStore):
         get_transcription(request_store.postgres, id)
 
 
+@pytest.mark.long
 def test_a_sites_downloads_are_stopped_and_allowed_again(run, request_store: RequestStore):
     """Any name of the site will do; the list and the overview show the reason as plain text."""
     assert "No site is failing." in run("breaker", "list")

@@ -85,6 +85,7 @@ def test_rotate_shows_another_secret(ytcaption, keys: ApiKeys):
     assert keys.all()[0].secret_sha256 != made.row.secret_sha256
 
 
+@pytest.mark.long
 def test_revoke_ends_a_key(ytcaption, keys: ApiKeys):
     """It takes the id or the whole key; the row stays unless --forget is given."""
     made, other = keys.create("one", ["read"]), keys.create("two", ["read"])

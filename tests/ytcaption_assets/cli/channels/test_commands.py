@@ -115,6 +115,7 @@ def test_the_old_name_of_max_items_is_accepted(
     assert "--max-items" in help_text and "--max-new" not in help_text
 
 
+@pytest.mark.long
 def test_missing_items_are_found_by_their_old_name(
     channels: Run, store: ChannelStore, settings: Settings
 ) -> None:
@@ -135,6 +136,7 @@ def test_missing_items_are_found_by_their_old_name(
         channels("items", id, "--state", "lost")
 
 
+@pytest.mark.long
 def test_json_output(channels: Run, store: ChannelStore, settings: Settings) -> None:
     """`show` and `list` print the same document, with the settings that would recreate it."""
     id = json.loads(channels("add", URL, "--language", "German", "--json").stdout)["id"]
@@ -329,6 +331,7 @@ def test_an_unreadable_list_is_refused(channels: Run, tmp_path: Path) -> None:
             channels("import", tmp_path / name)
 
 
+@pytest.mark.long
 def test_a_dry_run_stores_nothing(
     channels: Run, store: ChannelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

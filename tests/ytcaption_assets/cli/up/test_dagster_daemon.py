@@ -11,6 +11,7 @@ from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 def test_every_daemon_that_dagster_requires_exists(settings):
     """Two of them are ours."""
     with dagster_instance(settings) as instance:

@@ -28,6 +28,7 @@ def changed(settings: Settings, **values) -> Settings:
     return settings.changed(**values)
 
 
+@pytest.mark.long
 def test_the_instance_has_the_settings(settings):
     """Dagster reads storage, pools, queue, monitoring, threads and telemetry from them."""
     from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage

@@ -18,6 +18,7 @@ HOLD = (
 )
 
 
+@pytest.mark.long
 def test_a_second_up_is_refused_with_the_first_ones_pid(tmp_path):
     """Two `up` on one home would start two daemons and two code servers."""
     holder = subprocess.Popen(

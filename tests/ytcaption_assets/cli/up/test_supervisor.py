@@ -159,6 +159,7 @@ def test_a_process_that_cannot_start_is_not_restarted(tmp_path):
     assert not orphan_processes(tmp_path)
 
 
+@pytest.mark.long
 def test_a_process_that_never_answers_ends_everything(tmp_path):
     """Readiness has a time limit."""
     silent = Program("silent", (sys.executable, "-c", SLEEP), lambda started_at: False)
