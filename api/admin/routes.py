@@ -175,7 +175,7 @@ def cancel_many(
     """
     filter = CancelFilter(**body.model_dump(exclude={"dry_run"}))
     affected = cancel_all(postgres, filter, caller.owner, dry_run=body.dry_run)
-    return CancelManyResponse.canceled(affected, dry_run=body.dry_run)
+    return CancelManyResponse(number=affected.number, ids=list(affected.ids), dry_run=body.dry_run)
 
 
 @router.post(

@@ -14,6 +14,14 @@ from resources.sites import circuit_breaker
 
 FinalStatus = Literal["completed", "failed", "canceled"]
 
+Channel = Annotated[
+    str | None, Field(max_length=200, description="Name or id of the source's channel.")
+]
+CreatedAfter = Annotated[
+    Timestamp | None, Field(description="First requested at this time or later.")
+]
+CreatedBefore = Annotated[Timestamp | None, Field(description="First requested before this time.")]
+
 
 class RetryRequest(StorableBody):
     """Which transcriptions to retry; a field that is left out matches all."""
@@ -25,15 +33,9 @@ class RetryRequest(StorableBody):
         str | None,
         Field(max_length=60, description="Their error code.", examples=["source_blocked"]),
     ] = None
-    channel: Annotated[
-        str | None, Field(max_length=200, description="Name or id of the source's channel.")
-    ] = None
-    created_after: Annotated[
-        Timestamp | None, Field(description="First requested at this time or later.")
-    ] = None
-    created_before: Annotated[
-        Timestamp | None, Field(description="First requested before this time.")
-    ] = None
+    channel: Channel = None
+    created_after: CreatedAfter = None
+    created_before: CreatedBefore = None
 
 
 class CancelManyRequest(StorableBody):
@@ -58,15 +60,9 @@ class CancelManyRequest(StorableBody):
             examples=["youtube.com"],
         ),
     ] = None
-    channel: Annotated[
-        str | None, Field(max_length=200, description="Name or id of the source's channel.")
-    ] = None
-    created_after: Annotated[
-        Timestamp | None, Field(description="First requested at this time or later.")
-    ] = None
-    created_before: Annotated[
-        Timestamp | None, Field(description="First requested before this time.")
-    ] = None
+    channel: Channel = None
+    created_after: CreatedAfter = None
+    created_before: CreatedBefore = None
     dry_run: Annotated[bool, Field(description="Only list them.")] = True
 
 
@@ -207,11 +203,6 @@ class CancelManyResponse(AffectedResponse):
     """What was canceled, or would be."""
 
     dry_run: bool
-
-    @classmethod
-    def canceled(cls, affected: Affected, *, dry_run: bool) -> Self:
-        """Return the schema of what was done."""
-        return cls(number=affected.number, ids=list(affected.ids), dry_run=dry_run)
 
 
 class PurgeResponse(BaseModel):

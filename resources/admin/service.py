@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -30,6 +30,16 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 """Transcriptions changed per transaction."""
+
+_CHOSEN: LiteralString = f"""
+    t.status = %(status)s
+    and (%(channel)s::text is null
+        or %(channel)s in (m.info ->> 'channel', m.info ->> 'channel_id'))
+    and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
+    and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
+    and not {is_erased("t.id")}
+"""
+"""SQL: the conditions that both filters have, on `transcription t` and `media m`."""
 
 
 @dataclass(frozen=True)
@@ -199,13 +209,8 @@ def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[D
         with chosen as (
             select t.id from ytcaption.transcription t
             join ytcaption.media m on m.id = t.media_id
-            where t.status = %(status)s
-                and (%(code)s::text is null or t.error_code = %(code)s)
-                and (%(channel)s::text is null
-                    or %(channel)s in (m.info ->> 'channel', m.info ->> 'channel_id'))
-                and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
-                and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
-                and not {is_erased("t.id")}
+            where (%(code)s::text is null or t.error_code = %(code)s)
+                and {_CHOSEN}
             order by t.created_at, t.id limit %(batch)s
             for update of t skip locked
         )
@@ -251,16 +256,11 @@ def _cancel_batch(postgres: Postgres, chosen: CancelFilter, *, dry_run: bool) ->
         rows = connection.execute(
             f"""
             select t.* from ytcaption.transcription t join ytcaption.media m on m.id = t.media_id
-            where t.status = %(status)s
-                and (%(owner)s::text is null or exists (
+            where (%(owner)s::text is null or exists (
                     select from ytcaption.request
                     where transcription_id = t.id and request.owner = %(owner)s))
                 and (%(site)s::text is null or t.source_site = %(site)s)
-                and (%(channel)s::text is null
-                    or %(channel)s in (m.info ->> 'channel', m.info ->> 'channel_id'))
-                and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
-                and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
-                and not {is_erased("t.id")}
+                and {_CHOSEN}
             order by t.created_at, t.id limit %(batch)s {"" if dry_run else "for update of t"}
             """,  # noqa: S608
             {**chosen.__dict__, "batch": None if dry_run else BATCH},

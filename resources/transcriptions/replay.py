@@ -181,10 +181,7 @@ def _repair(connection: Connection[DictRow], id: str) -> str | None:
     if projection is None:
         add_event(connection, row, EventType.SNAPSHOT_TAKEN, snapshot_data(row))
         return None
-    changed = {
-        column: value for column, value in projection.columns().items() if row[column] != value
-    }
-    if changed:
+    if changed := _changed(row, projection):
         _set(connection, row, changed)
     return None
 
@@ -200,7 +197,7 @@ def _set(connection: Connection[DictRow], row: DictRow, changed: dict[str, Any])
             values["heartbeat_at"] = row["updated_at"]
         delete_drafts(connection, row["id"])
     connection.execute(
-        SQL("update ytcaption.transcription set {} , updated_at = now() where id = {}").format(
+        SQL("update ytcaption.transcription set {}, updated_at = now() where id = {}").format(
             SQL(", ").join(SQL("{} = {}").format(Identifier(n), Placeholder(n)) for n in values),
             Placeholder("id"),
         ),
@@ -265,6 +262,10 @@ def _differences(replayed: Replayed, row: DictRow | None) -> Iterable[Difference
     if projection is None:
         yield Difference(replayed.id, ROW, THERE, MISSING)
         return
-    for column, value in projection.columns().items():
-        if row[column] != value:
-            yield Difference(replayed.id, column, row[column], value)
+    for column, value in _changed(row, projection).items():
+        yield Difference(replayed.id, column, row[column], value)
+
+
+def _changed(row: DictRow, projection: Projection) -> dict[str, Any]:
+    """Return what the events say of each column that differs from them."""
+    return {column: value for column, value in projection.columns().items() if row[column] != value}

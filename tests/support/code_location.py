@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import psutil
+import pytest
 from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -46,6 +47,9 @@ from ytcaption_assets.cli.up.dagster_home import (
 )
 from ytcaption_assets.cli.up.health import code_server_answers, run_server_answers
 from ytcaption_assets.cli.up.orphans import MARK, end_orphans, orphan_processes
+
+LAUNCHERS = ["warm", pytest.param("default", marks=pytest.mark.slow)]
+"""Launchers of runs: forked by the run server, or a new interpreter each."""
 
 PACKAGES = ("ytcaption", "ytcaption_assets", "resources", "sensors")
 

@@ -82,7 +82,7 @@ def test_a_wrong_count_is_corrected(house: House):
 
 
 def test_without_its_document_nothing_is_written(house: House):
-    """What is left of the text stays, and the reason is told."""
+    """What is left of the text stays, and the reason is given."""
     id = stored(house)
     house.objects.delete(f"transcripts/{id}.json")
     house.execute("delete from ytcaption.segment where index = 1")

@@ -20,7 +20,7 @@ from resources.orchestration.launch_protocol import LaunchRequest
 from resources.orchestration.launcher import WarmRunLauncher
 from resources.processes.line_protocol import read_line
 from resources.processes.process_identity import RUN_PROCESS_TAG, RunProcess
-from tests.support.code_location import CodeLocation, code_location
+from tests.support.code_location import LAUNCHERS, CodeLocation, code_location
 from tests.support.patience import wait_for
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption_assets.cli.up.dagster_home import LOCATION_NAME, run_server_socket
@@ -32,10 +32,7 @@ SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 CANCELED, STARTED = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED
 
 
-slow_default = pytest.param("default", marks=pytest.mark.slow)
-
-
-@pytest.fixture(scope="module", params=["warm", slow_default])
+@pytest.fixture(scope="module", params=LAUNCHERS)
 def either(
     request: pytest.FixtureRequest, database_servers: Callable[[str], DatabaseServer]
 ) -> Iterator[CodeLocation]:

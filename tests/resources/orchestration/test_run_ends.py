@@ -17,7 +17,7 @@ from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from sensors.run_end_sensor import end_runs
-from tests.support.code_location import CodeLocation, code_location
+from tests.support.code_location import LAUNCHERS, CodeLocation, code_location
 from tests.support.hanging import HANGS
 from tests.support.patience import patience, wait_for
 from tests.support.servers.media_server import DATA
@@ -31,10 +31,7 @@ MINUTES = 30
 pytestmark = pytest.mark.model
 
 
-slow_default = pytest.param("default", marks=pytest.mark.slow)
-
-
-@pytest.fixture(scope="module", params=["warm", slow_default])
+@pytest.fixture(scope="module", params=LAUNCHERS)
 def location(
     request: pytest.FixtureRequest, database_servers, model_home: Path
 ) -> Iterator[CodeLocation]:

@@ -36,6 +36,14 @@ Part = Annotated[
     ),
 ]
 
+Channel = Annotated[str | None, typer.Option(help="Name or id of the channel.")]
+CreatedAfter = Annotated[
+    datetime | None, typer.Option(help="First requested at this time or later, in UTC.")
+]
+CreatedBefore = Annotated[
+    datetime | None, typer.Option(help="First requested before this time, in UTC.")
+]
+
 
 @app.command()
 def overview(
@@ -62,13 +70,9 @@ def retry(
         Literal["failed", "canceled"], typer.Option(help="Current status.")
     ] = "failed",
     code: Annotated[str | None, typer.Option(help="Error code, such as source_blocked.")] = None,
-    channel: Annotated[str | None, typer.Option(help="Name or id of the channel.")] = None,
-    created_after: Annotated[
-        datetime | None, typer.Option(help="First requested at this time or later, in UTC.")
-    ] = None,
-    created_before: Annotated[
-        datetime | None, typer.Option(help="First requested before this time, in UTC.")
-    ] = None,
+    channel: Channel = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
 ) -> None:
     """Queue all matching transcriptions again, each with a new series of attempts."""
     from resources.admin.service import RetryFilter, retry_all
@@ -91,13 +95,9 @@ def cancel(
     site: Annotated[
         str | None, typer.Option(help="Site that it is to be downloaded from: youtube.com.")
     ] = None,
-    channel: Annotated[str | None, typer.Option(help="Name or id of the channel.")] = None,
-    created_after: Annotated[
-        datetime | None, typer.Option(help="First requested at this time or later, in UTC.")
-    ] = None,
-    created_before: Annotated[
-        datetime | None, typer.Option(help="First requested before this time, in UTC.")
-    ] = None,
+    channel: Channel = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run/--cancel", help="Only list them, or cancel them.")
     ] = True,
