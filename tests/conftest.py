@@ -2,7 +2,6 @@
 
 import os
 import signal
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.support.servers.postgres_servers import (
     DatabaseServer,
     started_server,
 )
+from tests.support.servers.s3_server import CREDENTIALS, S3Server, s3_server
 from tests.support.servers.youtube_host import youtube, youtube_certificate  # noqa: F401 - fixtures
 from ytcaption.settings.settings import Settings
 
@@ -140,27 +140,16 @@ def instance() -> Iterator["dg.DagsterInstance"]:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint_url() -> Iterator[str]:
+def s3() -> Iterator[S3Server]:
     """moto's S3 over HTTP, on loopback."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture
-def s3_object_store(s3_endpoint_url: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+def s3_object_store(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     """A new bucket; the environment holds its credentials."""
-    import boto3
-
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "captioner")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    bucket = f"captions-{uuid.uuid4().hex}"
-    boto3.client("s3", endpoint_url=s3_endpoint_url, region_name="us-east-1").create_bucket(
-        Bucket=bucket
-    )
-    return ObjectStore(url=f"s3://{bucket}/store", endpoint_url=s3_endpoint_url)
+    return ObjectStore(url=f"s3://{s3.make_bucket()}/store", endpoint_url=s3.url)

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -25,7 +26,6 @@ DAMAGED = "A file of the lake is missing or damaged. Run `ytcaption lake verify 
 _DAMAGE = (
     "no such file",
     "no files found",
-    "404 (not found)",
     "too small to be a parquet file",
     "no magic bytes",
     "don't know what type",
@@ -192,12 +192,23 @@ def lake_errors() -> Iterator[None]:
             ) from error
         if any(mark in text for mark in _CONFLICT):
             raise LakeConflict("Another writer changed the lake first. Try again.") from error
-        if any(mark in text for mark in _DAMAGE):
+        if is_damage(error):
             raise LakeUnavailable(DAMAGED) from error
         raise LakeUnavailable(
             "The lake could not be read or written. Check that Postgres runs and that the object "
             "store can be reached."
         ) from error
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether DuckDB says that a file is missing or has wrong bytes, and not that it cannot
+    be reached."""
+    import duckdb
+
+    if isinstance(error, duckdb.HTTPException):
+        # Not by its text, which has the path: a file's name may contain any number.
+        return getattr(error, "status_code", None) == HTTPStatus.NOT_FOUND
+    return any(mark in str(error).lower() for mark in _DAMAGE)
 
 
 def _roll_back(cursor: "DuckDBPyConnection") -> None:

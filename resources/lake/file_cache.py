@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from resources.lake.connection import DAMAGED
 from resources.lake.files import LakeFile, LakeFiles, all_paths, is_whole
-from ytcaption.domain.errors import DiskFull, LakeUnavailable
+from resources.object_store.s3 import S3Store
+from ytcaption.domain.errors import LakeUnavailable, ObjectNotFound, ObjectStoreUnavailable
 from ytcaption.settings.settings import Settings
 
 _PARALLEL_FETCHES = 8
@@ -28,7 +29,7 @@ class LakeFileCache:
         """Return the same files with local paths; fetch new files, remove copies no longer listed.
 
         Raises:
-            LakeUnavailable: S3 does not deliver a file. DiskFull.
+            LakeUnavailable: S3 does not deliver a file. SetupError: it refuses. DiskFull.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         parts = [part for table in files.values() for file in table for part in file.parts]
@@ -64,36 +65,27 @@ class LakeFileCache:
     def _fetch(self, parts: Sequence[tuple[str, int]]) -> None:
         if not parts:
             return
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        client = boto3.client(
-            "s3",
-            endpoint_url=self._settings.storage.s3_endpoint_url,
-            region_name=self._settings.storage.s3_region,
-        )
-
-        def fetch(part: tuple[str, int]) -> None:
-            url, copy = urlsplit(part[0]), self._copy_path(part[0])
-            unfinished = copy.with_suffix(f".{uuid4().hex}.part")
-            try:
-                client.download_file(url.netloc, url.path.lstrip("/"), str(unfinished))
-                if not is_whole(unfinished, part[1]):
-                    raise LakeUnavailable(DAMAGED)
-                unfinished.replace(copy)
-            finally:
-                unfinished.unlink(missing_ok=True)
-
         try:
             with ThreadPoolExecutor(_PARALLEL_FETCHES) as pool:
-                list(pool.map(fetch, parts))
-        except (BotoCoreError, ClientError) as error:
+                list(pool.map(self._fetch_one, parts))
+        except (ObjectNotFound, ObjectStoreUnavailable) as error:
             raise LakeUnavailable(
                 "The object store did not deliver a file of the lake. Check that it can be "
                 "reached; if it can, run `ytcaption lake verify --repair`."
             ) from error
-        except OSError as error:
-            raise DiskFull("No space left for copies of the lake's files.") from error
+
+    def _fetch_one(self, part: tuple[str, int]) -> None:
+        path, size_bytes = part
+        url, copy, storage = urlsplit(path), self._copy_path(path), self._settings.storage
+        store = S3Store(url.netloc, "", storage.s3_endpoint_url, storage.s3_region)
+        unfinished = copy.with_suffix(f".{uuid4().hex}.part")
+        try:
+            store.copy_to(url.path.lstrip("/"), unfinished)
+            if not is_whole(unfinished, size_bytes):
+                raise LakeUnavailable(DAMAGED)
+            unfinished.replace(copy)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _is_being_fetched(path: Path) -> bool:

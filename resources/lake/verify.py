@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from resources.lake.connection import is_damage
 from resources.lake.files import LakeFile, LakeFiles, missing_files, table_query
 from ytcaption.domain.errors import StorageError
 from ytcaption.domain.media.media import MediaInfo, MediaSource
@@ -165,11 +166,17 @@ def _digests(cursor: "DuckDBPyConnection", table: str, query: str) -> dict[str, 
 
 
 def _is_damage(error: Exception) -> bool:
-    """Return whether the file is damaged, rather than unreachable."""
+    """Return whether a file that was being decoded is damaged, rather than unreachable.
+
+    Wrong bytes may cause any error of decoding, but none of these, unless their text says so.
+    """
     import duckdb
 
-    if isinstance(error, duckdb.HTTPException):
-        return "404" in str(error)
-    if isinstance(error, duckdb.IOException):
-        return any(mark in str(error) for mark in ("No such file", "No files found"))
-    return not isinstance(error, duckdb.OutOfMemoryException)
+    others = (
+        duckdb.ConnectionException,
+        duckdb.FatalException,
+        duckdb.InterruptException,
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+    )
+    return is_damage(error) or not isinstance(error, others)

@@ -72,7 +72,8 @@ class S3Store:
         """Return the whole object."""
         with _s3_errors(key):
             response = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
-            with response["Body"] as body:
+            # Not `with body`: that yields urllib3's stream, whose errors boto3 does not map.
+            with closing(response["Body"]) as body:
                 return body.read()
 
     @contextmanager
@@ -80,9 +81,13 @@ class S3Store:
         """Yield the path of a copy in a temporary folder."""
         with tempfile.TemporaryDirectory(prefix=COPY_PREFIX) as folder:
             path = Path(folder) / key.rpartition("/")[2]
-            with folder_errors(key), _s3_errors(key):
-                self._client.download_file(self.bucket, self._name(key), str(path))
+            self.copy_to(key, path)
             yield path
+
+    def copy_to(self, key: str, path: Path) -> None:
+        """Write the object to a file."""
+        with folder_errors(key), _s3_errors(key):
+            self._client.download_file(self.bucket, self._name(key), str(path))
 
     def exists(self, key: str) -> bool:
         """Return whether there is an object."""

@@ -13,6 +13,7 @@ import pytest
 from resources.object_store import s3 as object_store_s3
 from resources.object_store.store import ObjectStore
 from tests.support.patience import wait_for
+from tests.support.servers.s3_server import S3Fault, S3Server
 from ytcaption.domain.errors import DiskFull, ObjectStoreUnavailable, SetupError
 
 LIMIT_BYTES = 1024 * 1024
@@ -127,6 +128,37 @@ def test_s3_that_does_not_answer(s3_object_store: ObjectStore, monkeypatch: pyte
                 use()
             assert caught.value.retryable
             assert url not in str(caught.value)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [S3Fault.REFUSES, S3Fault.CUTS])
+def test_s3_that_fails(
+    fault: S3Fault,
+    s3: S3Server,
+    s3_object_store: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """It refuses, or cuts answers off: every use says so, and the next one works."""
+    monkeypatch.setattr(object_store_s3, "_ATTEMPTS", 1)
+    object_store_s3._client.cache_clear()
+    s3_object_store.write_bytes("audio/a.m4a", b"published" * 1000)
+
+    def copy() -> bytes:
+        with s3_object_store.local_file("audio/a.m4a") as path:
+            return path.read_bytes()
+
+    for use in (
+        lambda: s3_object_store.read_bytes("audio/a.m4a"),
+        lambda: b"".join(s3_object_store.read_range("audio/a.m4a", 0, 9000)),
+        lambda: list(s3_object_store.list()),
+        copy,
+    ):
+        with s3.failing(fault), pytest.raises(ObjectStoreUnavailable) as caught:
+            use()
+        assert caught.value.retryable
+        assert use()
+    object_store_s3._client.cache_clear()
 
 
 def test_a_bucket_that_does_not_exist(s3_object_store: ObjectStore):
