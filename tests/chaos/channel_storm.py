@@ -9,7 +9,7 @@ from resources.channels.store import ChannelStore
 from tests.chaos import channel_verify, verify
 from tests.chaos.clients import Clients
 from tests.chaos.clips import OPTIONS, Clip
-from tests.chaos.killer import LISTING, VICTIMS, Killer
+from tests.chaos.killer import LISTING, Killer
 from tests.chaos.outcome import Outcome, counts_of
 from tests.chaos.source import SOUND, ChaosRequest
 from tests.chaos.storm import FREE_WITHIN_S, Installation, Storm, statuses
@@ -116,7 +116,7 @@ class ChannelStorm(Storm):
 
     def _kill(self, installation: Installation, feed: Feed, channel_id: str) -> dict[str, int]:
         """Kill while the feed grows and polls are requested; return how often each was killed."""
-        victims = [*VICTIMS, *[LISTING] * _LISTINGS_EACH]
+        victims = [*installation.surroundings.victims, *[LISTING] * _LISTINGS_EACH]
         store = ChannelStore.from_settings(installation.settings, "admin")
         with (
             Killer(installation.up, self.seed, self.say, victims) as killer,

@@ -27,11 +27,11 @@ class Disk:
         folder: folder on this disk.
     """
 
-    def __init__(self, folder: Path, *, is_mounted: bool) -> None:
+    def __init__(self, folder: Path, size: str, *, is_mounted: bool) -> None:
         self.folder = folder
         self.is_mounted = is_mounted
         self.kind = (
-            f"a file system of {SIZE}, filled to the last byte"
+            f"a file system of {size}, filled to the last byte"
             if is_mounted
             else f"file sizes of all processes but Postgres limited to {_LIMIT_BYTES} bytes"
         )
@@ -63,13 +63,13 @@ class Disk:
 
 
 @contextmanager
-def disk(folder: Path) -> Iterator[Disk]:
+def disk(folder: Path, size: str = SIZE) -> Iterator[Disk]:
     """Mount a file system on the folder if permitted, which takes root; unmount it afterwards."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "chaos", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "chaos", str(folder)]
     program = shutil.which("mount")
     is_mounted = program and subprocess.run(mount, capture_output=True).returncode == 0
     try:
-        yield Disk(folder, is_mounted=bool(is_mounted))
+        yield Disk(folder, size, is_mounted=bool(is_mounted))
     finally:
         if is_mounted:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)

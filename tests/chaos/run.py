@@ -1,6 +1,7 @@
 """`make chaos`: many requests while processes are killed, and checks of what must hold afterwards.
 
-    python -m tests.chaos.run [--seed 7] [--count 200] [--storm 300] [--limit 840] [--channel]
+    python -m tests.chaos.run [--seed 7] [--count 200] [--storm 220] [--limit 840] [--channel]
+                              [--remote]
 
 A seed determines the recordings, the faults of each site, the killed processes and the pauses. The
 timing of everything else depends on the machine: two runs of one seed are similar, not equal.
@@ -9,7 +10,7 @@ timing of everything else depends on the machine: two runs of one seed are simil
 import argparse
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ from resources.postgres.urls import database_urls
 from tests.chaos import verify
 from tests.chaos.channel_storm import ChannelStorm
 from tests.chaos.clients import Clients
-from tests.chaos.disk import Disk
+from tests.chaos.disturbances import embedded, remote
 from tests.chaos.killer import Killer
 from tests.chaos.outcome import Outcome, counts_of, print_outcome
 from tests.chaos.source import REFUSES, ChaosRequest, Sources
@@ -29,11 +30,7 @@ from tests.support.servers.webhook_receiver import (
     Answer,
     WebhookReceiver,
 )
-from tests.ytcaption_assets.cli.up.test_up import Up
 from ytcaption.settings.settings import Settings
-
-FULL_S = 12.0
-"""How long the disk is full."""
 
 BUSY_S = 3.0
 """How long the webhook receiver refuses: less than the pause before a second attempt."""
@@ -45,22 +42,12 @@ class RequestStorm(Storm):
     """Makes requests by POST, in its first half, to sites that fail in every way."""
 
     def cause_chaos(self, stack: ExitStack, installation: Installation) -> Outcome:
-        """Kill processes, fill the disk, and let the webhook receiver refuse for a while."""
+        """Kill processes, cause all disturbances, let the webhook receiver refuse for a while."""
         sources = stack.enter_context(Sources(installation.folder / "clips"))
         receiver = stack.enter_context(WebhookReceiver())
+        receiver.clock = installation.surroundings.clock
         requests = sources.requests(installation.clips, self.seed)
-        return self._with(
-            installation.up, installation.disk, installation.settings, requests, receiver
-        )
-
-    def _with(
-        self,
-        up: Up,
-        disk: Disk,
-        settings: Settings,
-        requests: list[ChaosRequest],
-        receiver: WebhookReceiver,
-    ) -> Outcome:
+        up, settings = installation.up, installation.settings
         api = f"http://127.0.0.1:{up.state.api_port}/api/v1"
         secret = httpx.get(f"{api}/webhooks/callbacks/secret", timeout=60).json()["secret"]
         receiver.secrets.append(secret)
@@ -70,18 +57,15 @@ class RequestStorm(Storm):
             return receiver.url(paths[number % len(paths)])
 
         with Clients(up, requests, self.storm_s / 2, callback) as clients:
-            with Killer(up, self.seed, self.say) as killer:
+            killer = Killer(up, self.seed, self.say, installation.surroundings.victims)
+            with killer:
                 self.wait(up, settings, self.storm_s / 2)
-                with killer.paused, disk.full(up.home):
-                    self.say("the disk is full")
-                    self.wait(up, settings, FULL_S)
-                self.say("the disk has space again")
+                self._disturb(installation, killer)
                 for path in paths:
                     receiver.answers[path] = Answer(503)
                 time.sleep(BUSY_S)
                 for path in paths:
                     receiver.answers[path] = Answer(204)
-                self.wait(up, settings, self.storm_s / 2 - FULL_S - BUSY_S)
             self.say("no process is killed any more")
             while not (clients.is_done and self.is_over(settings)) and not self.is_late:
                 self.wait(up, settings, 5.0)
@@ -95,6 +79,18 @@ class RequestStorm(Storm):
                 **{f"killed: {name}": count for name, count in sorted(killer.killed.items())},
             }
         return outcome
+
+    def _disturb(self, installation: Installation, killer: Killer) -> None:
+        """Cause each disturbance once, spread over the second half of the killing."""
+        disturbances = installation.surroundings.shuffled(self.seed)
+        pause_s = self.storm_s / 2 / len(disturbances)
+        for each in disturbances:
+            with killer.paused if each.is_alone else nullcontext():
+                self.say(f"for {each.seconds:.0f} s: {each.name}")
+                with each.during(installation.up):
+                    self.wait(installation.up, installation.settings, each.seconds)
+            self.say("that is over")
+            self.wait(installation.up, installation.settings, pause_s)
 
     def _cancel_refused(
         self,
@@ -155,10 +151,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--storm", type=float, default=300, help="seconds of killing")
+    parser.add_argument(
+        "--storm", type=float, default=220, help="seconds of killing, beside the disturbances"
+    )
     parser.add_argument("--limit", type=float, default=840, help="time limit in seconds")
     parser.add_argument(
         "--channel", action="store_true", help="the items of one channel instead of requests"
+    )
+    parser.add_argument(
+        "--remote", action="store_true", help="a Postgres and an S3 elsewhere, not those of `up`"
     )
     parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()) / "chaos.log")
     arguments = parser.parse_args()
@@ -170,6 +171,7 @@ def main() -> None:
         storm_s=arguments.storm,
         limit_s=arguments.limit,
         console=console,
+        surroundings=remote if arguments.remote else embedded,
     )
     outcome = storm.run(arguments.log)
     print_outcome(outcome, arguments.log, console)

@@ -19,7 +19,8 @@ from resources.models.store import ensure_model
 from resources.postgres.urls import database_urls
 from tests.chaos import verify
 from tests.chaos.clips import OPTIONS, Clip, make_clips
-from tests.chaos.disk import Disk, disk
+from tests.chaos.disk import disk
+from tests.chaos.disturbances import MakeSurroundings, Surroundings, embedded
 from tests.chaos.outcome import Outcome
 from tests.ytcaption_assets.cli.up.test_up import Up
 from ytcaption.settings.settings import (
@@ -51,9 +52,13 @@ class Installation:
 
     folder: Path
     up: Up
-    disk: Disk
-    settings: Settings
+    surroundings: Surroundings
     clips: list[Clip]
+
+    @property
+    def settings(self) -> Settings:
+        """Settings by which the checks read."""
+        return self.surroundings.settings
 
 
 class Storm(ABC):
@@ -61,14 +66,23 @@ class Storm(ABC):
 
     Args:
         count: number of requests or items.
-        storm_s: how long processes are killed.
+        storm_s: how long processes are killed, without the time of the disturbances.
         limit_s: time limit of everything, with the making of the recordings.
+        surroundings: what the installation runs on.
     """
 
     def __init__(
-        self, *, seed: int, count: int, storm_s: float, limit_s: float, console: Console
+        self,
+        *,
+        seed: int,
+        count: int,
+        storm_s: float,
+        limit_s: float,
+        console: Console,
+        surroundings: MakeSurroundings = embedded,
     ) -> None:
         self.seed, self.count, self.storm_s = seed, count, storm_s
+        self._surroundings = surroundings
         self.began = time.monotonic()
         self._console = console
         self._ends_at = self.began + limit_s
@@ -92,23 +106,24 @@ class Storm(ABC):
             models = load_settings().models_home
             ensure_model(OPTIONS.model, models)
             home = folder / "disk" / "home"
-            settings = Settings(
-                _env_file=None,  # pyright: ignore[reportCallIssue]
-                home=home,
-                model_directory=models,
-                max_attempts=int(SETTINGS["YTCAPTION_MAX_ATTEMPTS"]),
-            )
+            values = {
+                "home": home,
+                "model_directory": models,
+                "max_attempts": int(SETTINGS["YTCAPTION_MAX_ATTEMPTS"]),
+            }
             mounted = stack.enter_context(disk(folder / "disk"))
-            self.say(f"seed {self.seed}; the disk: {mounted.kind}")
-            clips = make_clips(folder / "clips", self.recordings, self.seed, settings)
+            around = self._surroundings(stack, folder, mounted, values)
+            self.say(f"seed {self.seed}; {around.name}; the disk: {mounted.kind}")
+            clips = make_clips(folder / "clips", self.recordings, self.seed, around.settings)
             self.say(f"{len(clips)} recordings, transcribed once undisturbed")
-            up = Up(home, folder, YTCAPTION_MODEL_DIRECTORY=str(models), **SETTINGS)
+            environment = {"YTCAPTION_MODEL_DIRECTORY": str(models), **SETTINGS}
+            up = Up(home, folder, **environment, **around.environment)
             up.options = ("--no-webserver",)
             stack.callback(_end, up)
             stack.callback(lambda: log.write_text("".join(up.lines)))
             up.start()
             self.say("everything is ready")
-            outcome = self.cause_chaos(stack, Installation(folder, up, mounted, settings, clips))
+            outcome = self.cause_chaos(stack, Installation(folder, up, around, clips))
             for command in (("replay", "--check"), ("doctor",)):
                 outcome.wrong[f"ytcaption {' '.join(command)}"] = _errors(up, *command)
             outcome.wrong["`up` ends well"] = _stop(up)

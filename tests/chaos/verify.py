@@ -62,7 +62,7 @@ class Facts:
             return cls(
                 settings,
                 {row["id"]: row for row in rows},
-                _by_id(all_of("event", '"timestamp", event_id')),
+                _by_id(all_of("event", "number")),
                 all_of("delivery", "id"),
                 _by_id(all_of("segment", "transcription_id, index")),
                 {row["audio_key"] for row in all_of("media", "id") if row["audio_key"]},

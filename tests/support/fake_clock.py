@@ -11,10 +11,16 @@ _SITE = Path(__file__).with_name("fake_clock_site")
 
 
 class FakeClock:
-    """The clock of some processes; the monotonic clock is left alone, as by a real step."""
+    """The clock of some processes; the monotonic clock is left alone, as by a real step.
+
+    Attributes:
+        offset_s: how much it is ahead of the right time now.
+        offsets_s: all that it has been ahead.
+    """
 
     def __init__(self, file: Path) -> None:
         self.offset_s = 0.0
+        self.offsets_s: set[float] = set()
         self._file = file
         self.set(0)
 
@@ -38,6 +44,7 @@ class FakeClock:
         temporary.write_text(f"{offset_s:+.0f}\n")
         temporary.replace(self._file)
         self.offset_s = offset_s
+        self.offsets_s.add(offset_s)
 
     def time(self) -> float:
         """Return what the processes take for the time."""

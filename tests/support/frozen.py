@@ -19,10 +19,18 @@ def frozen(server: DatabaseServer) -> Iterator[None]:
         assert row is not None
         postmaster = psutil.Process(row[0]).parent()
     assert postmaster is not None
-    family = [postmaster]
+    with frozen_processes(postmaster):
+        yield
+
+
+@contextmanager
+def frozen_processes(parent: psutil.Process) -> Iterator[None]:
+    """Let neither a process nor its children run while the context lasts."""
+    family = [parent]
     try:
-        os.kill(postmaster.pid, signal.SIGSTOP)  # first: it starts no further processes
-        family += postmaster.children(recursive=True)
+        with suppress(ProcessLookupError, psutil.Error):
+            os.kill(parent.pid, signal.SIGSTOP)  # first: it starts no further processes
+            family += parent.children(recursive=True)
         for process in family[1:]:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGSTOP)

@@ -36,7 +36,7 @@ class S3Server:
     """
 
     def __init__(self) -> None:
-        from moto.server import (
+        from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
             MotoRequestHandler,
             create_backend_app,

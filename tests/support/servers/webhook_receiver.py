@@ -14,10 +14,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.support.fake_clock import FakeClock
+
+_TOLERANCE_S = 300
+"""That of the library."""
 
 
 @dataclass
@@ -54,9 +60,14 @@ class WebhookReceiver:
 
     Args:
         tls: listens by https with this context.
+
+    Attributes:
+        clock: the sender's, if that is not right; else a request whose time differs by five minutes
+            has no valid signature.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.clock: FakeClock | None = None
         self.received: list[Received] = []
         self.secrets: list[str] = []
         self.answers: dict[str, Answer] = defaultdict(Answer)
@@ -117,11 +128,26 @@ class WebhookReceiver:
         with self._lock:
             assert self._lock.wait_for(lambda: self._answered >= len(self.received), timeout_s)
 
+    def _verifies_by_clock(self, secret: str, body: bytes, headers: dict[str, str]) -> bool:
+        """Return whether the signature is valid by the sender's clock, now or before it was set."""
+        if self.clock is None:
+            return False
+        at_s = int(headers["webhook-timestamp"])
+        signature = Webhook(secret).sign(
+            headers["webhook-id"], datetime.fromtimestamp(at_s, UTC), body.decode()
+        )
+        is_timely = any(
+            abs(time.time() + offset_s - at_s) < _TOLERANCE_S for offset_s in self.clock.offsets_s
+        )
+        return is_timely and signature in headers["webhook-signature"].split()
+
     def _take(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in handler.headers.items()}
         verified = tuple(
-            at for at, secret in enumerate(self.secrets) if _verifies(secret, body, headers)
+            at
+            for at, secret in enumerate(self.secrets)
+            if _verifies(secret, body, headers) or self._verifies_by_clock(secret, body, headers)
         )
         with self._lock:
             self.received.append(Received(handler.path, headers, body, time.time(), verified))
