@@ -17,35 +17,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.history import extract, git, landed_migrations, need_history
+from tests.support.history import extract, need_history
 from tests.support.paths import DATA
 from tests.support.patience import patience
-from tests.ytcaption_assets.cli.up.test_up import COMMAND, Up, environment
+from tests.support.previous_version import PreviousUp, previous_commit
+from tests.ytcaption_assets.cli.up.test_up import Up, environment
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 RECORDING = (DATA / "fleurs-en-004.ogg").read_bytes()
-
-
-def previous_commit() -> str:
-    """Return the commit before the newest migration landed."""
-    newest = landed_migrations()[-1]
-    return git("rev-parse", f"{newest}^").decode().strip()
-
-
-class PreviousUp(Up):
-    """An `up` of the code in its directory."""
-
-    def run_today(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of today's code on the same home."""
-        more = {name: value for name, value in self.more.items() if name != "PYTHONPATH"}
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=self.home.parent,
-            env=environment(self.home, **more),
-            capture_output=True,
-            text=True,
-        )
 
 
 @dataclass
@@ -125,14 +105,13 @@ def api_of_today(up: PreviousUp) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    more = {name: value for name, value in up.more.items() if name != "PYTHONPATH"}
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"),
             *("--host", "127.0.0.1", "--port", str(port)),
         ],
         cwd=up.home.parent,
-        env=environment(up.home, **more) | {"YTCAPTION_API_PORT": str(port)},
+        env=environment(up.home, **up.todays_settings) | {"YTCAPTION_API_PORT": str(port)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -215,8 +194,7 @@ def test_the_previous_version_and_this_one_work_side_by_side(previous: PreviousU
         assert set(states(old_url, ids)) <= {"queued", "running", "completed"}
     previous.stop()
 
-    today = Up(previous.home, previous.home.parent, **previous.more)
-    del today.more["PYTHONPATH"]
+    today = Up(previous.home, previous.home.parent, **previous.todays_settings)
     today.start()
     try:
         state = json.loads((today.home / "up.json").read_text())

@@ -77,11 +77,13 @@ class DatabaseServer:
 
 
 @contextmanager
-def started_server(name: str) -> Iterator[DatabaseServer]:
-    """The server of that name, running and migrated."""
+def started_server(name: str, *, is_migrated: bool = True) -> Iterator[DatabaseServer]:
+    """The server of that name, running and migrated; without tables only one of Debian's."""
     # Short, since a socket's path has room for 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="ytc", dir="/tmp"))
-    start = embedded_server(folder) if name == "embedded" else debian_server(name, folder)
+    start = (
+        embedded_server(folder) if name == "embedded" else debian_server(name, folder, is_migrated)
+    )
     try:
         with start as server:
             yield server
@@ -104,7 +106,7 @@ def embedded_server(home: Path) -> Iterator[DatabaseServer]:
 
 
 @contextmanager
-def debian_server(name: str, folder: Path) -> Iterator[DatabaseServer]:
+def debian_server(name: str, folder: Path, *, is_migrated: bool) -> Iterator[DatabaseServer]:
     """A server on loopback with passwords, as an operator would give us: the user is no superuser,
     but may make roles and databases."""
     programs = DEBIAN_PROGRAMS[name]
@@ -142,7 +144,8 @@ def debian_server(name: str, folder: Path) -> Iterator[DatabaseServer]:
             host="127.0.0.1", port=port, user="captioner", password=_PASSWORD, dbname="ytcaption"
         )
         settings = Settings(home=folder, database_url=url, _env_file=None)  # pyright: ignore
-        migrate(settings)
+        if is_migrated:
+            migrate(settings)
         superuser_url = psycopg.conninfo.make_conninfo(**superuser, dbname="ytcaption")
         yield DatabaseServer(name, database_urls(settings).admin, superuser_url)
     finally:
