@@ -18,7 +18,7 @@ PACKAGES := api resources sensors ytcaption ytcaption_assets
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := transcribe
-.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants chaos lint audit sbom words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
+.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants test-trust rehearse chaos lint audit sbom words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,14 @@ mutants: $(DEVELOPED)  ## Change the domain's rules one by one and show which ch
 # measurements. An hour. On two processes, since much of it measures times.
 test-slow: $(DEVELOPED)  ## Run the tests for which CI has no time: an hour
 	$(PYTEST) --numprocesses 2 -m slow
+
+# Each security and reliability rule with its hostile inputs and faults: tests/security/README.md.
+test-trust: $(DEVELOPED)  ## Run the tests of all security and reliability rules
+	$(PYTEST) --numprocesses 3 $$($(BIN)/python -m tests.support.trust)
+
+# Before each release. ARGS='--break restore' spoils that step on purpose, and it must fail.
+rehearse: $(DEVELOPED)  ## Install, upgrade the previous version's work, restore it and go back
+	$(BIN)/python -m tests.rehearsal.run $(ARGS)
 
 # Everything is killed while two hundred requests come: tests/chaos/README.md. ARGS='--seed 8' is another one.
 chaos: $(DEVELOPED)  ## Kill every process while requests arrive, and check the result

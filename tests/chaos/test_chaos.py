@@ -10,6 +10,7 @@ from rich.console import Console
 from tests.chaos import verify
 from tests.chaos.channel_storm import ChannelStorm
 from tests.chaos.clips import Clip
+from tests.chaos.disturbances import MakeSurroundings, embedded, remote
 from tests.chaos.killer import RUN, VICTIMS, plan
 from tests.chaos.outcome import print_outcome
 from tests.chaos.run import RequestStorm
@@ -26,12 +27,23 @@ COMPLETED = EventType.TRANSCRIPTION_COMPLETED
 @pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("surroundings", [embedded, remote])
 def test_a_short_storm_loses_nothing(
-    model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    surroundings: MakeSurroundings,
+    model_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All checks hold after sixteen requests, half a minute of kills and a full disk."""
+    """All checks hold after sixteen requests, half a minute of kills and each disturbance."""
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
-    storm = RequestStorm(seed=5, count=16, storm_s=30, limit_s=600, console=Console())
+    storm = RequestStorm(
+        seed=5,
+        count=16,
+        storm_s=30,
+        limit_s=600,
+        console=Console(),
+        surroundings=surroundings,
+    )
     outcome = storm.run(tmp_path / "up.log")
     print_outcome(outcome, tmp_path / "up.log", Console())
     assert outcome.is_sound, outcome.wrong

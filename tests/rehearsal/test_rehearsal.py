@@ -1,0 +1,55 @@
+"""The comparison of a rehearsal notices what is missing or different, and no more."""
+
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.content import differences
+
+pytestmark = pytest.mark.unit
+
+BEFORE: dict[str, Any] = {
+    "transcriptions": {"a": {"view": {"title": "One", "updated_at": 1}, "results": ["text"]}},
+    "lake": {"words": {"h1": {"text": "ask"}}},
+}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        BEFORE,
+        {**BEFORE, "channels": {}},
+        {**BEFORE, "lake": {"words": {"h1": {"text": "ask"}, "h2": {"text": "not"}}}},
+        {
+            **BEFORE,
+            "transcriptions": {
+                "a": {"view": {"title": "One", "updated_at": 2, "new": 1}, "results": ["text"]}
+            },
+        },
+    ],
+    ids=["the same", "a new kind", "a new row", "a new field and another time"],
+)
+def test_what_a_later_version_adds_is_no_difference(after: dict[str, Any]) -> None:
+    """Fields, items and times of changes."""
+    assert list(differences(BEFORE, after)) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ({**BEFORE, "transcriptions": {}}, "/transcriptions/a is missing"),
+        ({**BEFORE, "lake": {"words": {}}}, "/lake/words/h1 is missing"),
+        (
+            {**BEFORE, "transcriptions": {"a": {"view": {"title": "Two"}, "results": ["text"]}}},
+            "/transcriptions/a/view/title was 'One' and is 'Two'",
+        ),
+        (
+            {**BEFORE, "transcriptions": {"a": {"view": {"title": "One"}, "results": []}}},
+            "/transcriptions/a/results was \"['text']\" and is '[]'",
+        ),
+    ],
+    ids=["an item", "a row", "a value", "an element"],
+)
+def test_what_is_gone_or_different_is_named(after: dict[str, Any], expected: str) -> None:
+    """With its place and both values."""
+    assert list(differences(BEFORE, after)) == [expected]
