@@ -1,6 +1,8 @@
 """Everything that a user can read of an installation, and how two such contents differ."""
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,15 +12,23 @@ VOLATILE = {"last_used_at", "next_listing_at", "next_poll_at", "updated_at"}
 """Fields that change while nothing happens."""
 
 FORMATS = ("txt", "srt", "vtt", "json")
-QUERIES = {
-    "transcripts": "select id, media_id, language, text from transcripts order by id",
-    "segments": "select * from segments order by all",
-    "words": "select * from words order by all",
-    "media": "select * from media order by all",
+TABLES = ("transcripts", "segments", "words", "media", "caption_accuracy")
+"""Of the lake."""
+
+INTENDED = {
+    r"/transcriptions/[^/]+/view/media/title": "a channel's title of an item before the file's",
+    r"/transcriptions/[^/]+/view/media/webpage_url": "the link of the request while none is known",
+    r"/lake/media/[^/]+/title": "the title of an upload, or of a channel's item, is its owner's",
 }
+"""Places that differ from the previous version on purpose, and why. Empty it after a release."""
+
 SEARCHES = ("dinosaurs", "weather", '"ask not what your country"', "countries")
 
 Content = dict[str, Any]
+
+
+class Failed(Exception):
+    """A step of the rehearsal has failed."""
 
 
 def read_content(client: httpx.Client) -> Content:
@@ -39,12 +49,11 @@ def read_content(client: httpx.Client) -> Content:
         "keys": {each["id"]: each for each in _json(client, "/api/v1/admin/keys")["keys"]},
         "searches": {
             words: sorted(
-                hit["transcription_id"]
-                for hit in _pages(client, "/api/v1/search", q=words, limit=100)
+                hit["transcription_id"] for hit in _pages(client, "/api/v1/search", q=words)
             )
             for words in SEARCHES
         },
-        "lake": {name: _rows(client, sql) for name, sql in QUERIES.items()},
+        "lake": {table: _rows(client, table) for table in TABLES},
     }
 
 
@@ -53,6 +62,8 @@ def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
 
     A later version may say more: fields and items that only `after` has are no difference.
     """
+    if any(re.fullmatch(pattern, place) for pattern in INTENDED):
+        return
     if isinstance(before, dict) and isinstance(after, dict):
         for name, value in before.items():
             if name in VOLATILE:
@@ -90,12 +101,18 @@ def _items(client: httpx.Client, channel: str) -> Content:
     return {each["media_id"]: each for each in items}
 
 
-def _rows(client: httpx.Client, sql: str) -> Content:
-    """Return the rows of a query; which rows are added later does not matter."""
-    response = client.post("/api/v1/analytics/query", json={"sql": sql})
-    response.raise_for_status()
-    rows = response.json()["rows"]
-    return {hashlib.sha256(repr(row).encode()).hexdigest(): row for row in rows}
+def _rows(client: httpx.Client, table: str) -> Content:
+    """Return the rows of a table, by the first column and their number among those with the same:
+    rows of other transcriptions may be added."""
+    query = {"sql": f"select * from {table} order by all"}
+    rows = checked(client.post("/api/v1/analytics/query", json=query)).json()["rows"]
+    numbers: Counter[str] = Counter()
+    found = {}
+    for row in rows:
+        key = str(next(iter(row.values())))
+        found[f"{key}#{numbers[key]}"] = row
+        numbers[key] += 1
+    return found
 
 
 def _pages(client: httpx.Client, path: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -111,6 +128,16 @@ def _json(client: httpx.Client, path: str, **query: Any) -> Any:
 
 
 def _get(client: httpx.Client, path: str, **query: Any) -> httpx.Response:
-    response = client.get(path, params=query or None)
-    response.raise_for_status()
+    return checked(client.get(path, params=query or None))
+
+
+def checked(response: httpx.Response) -> httpx.Response:
+    """Return a response that is no error.
+
+    Raises:
+        Failed: it is one.
+    """
+    if response.is_error:
+        request = f"{response.request.method} {response.request.url}"
+        raise Failed(f"{request}: {response.status_code} {response.text[:500]}")
     return response

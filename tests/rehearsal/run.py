@@ -1,6 +1,6 @@
 """`make rehearse`: install, upgrade, restore and go back, and compare all content each time.
 
-    python -m tests.rehearsal.run [--place home|servers] [--break fresh|upgrade|restore|back]
+    python -m tests.rehearsal.run [--only fresh|home|servers] [--break fresh|upgrade|restore|back]
 
 With `--break` something is spoiled in one step on purpose, and the rehearsal must fail there: exit
 status 1. A check that cannot fail proves nothing.
@@ -22,7 +22,7 @@ import httpx
 from rich.console import Console
 
 from resources.models.store import ensure_model
-from tests.rehearsal.content import Content, differences, read_content
+from tests.rehearsal.content import Content, Failed, checked, differences, read_content
 from tests.rehearsal.place import Place, in_a_home, on_servers
 from tests.support.history import extract, has_history
 from tests.support.paths import DATA, ROOT
@@ -40,10 +40,6 @@ PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
 UPLOADS = ("fleurs-en-004.ogg", "weather-mulaw-8k.wav", "jfk.flac")
 NEW = "fleurs-en-002.ogg"
 COMPLETED_WITHIN_S = 300.0
-
-
-class Failed(Exception):
-    """A step of the rehearsal has failed."""
 
 
 @dataclass
@@ -142,7 +138,7 @@ class Rehearsal:
             place.execute("delete from ytcaption.segment", "delete from ytcaption.channel_item")
             if self.broken != "restore":
                 self._command_of(new, "restore", str(folder / "backup"), "--replace")
-            content = self._continue(new, key, content, "fleurs-en-000.ogg", "the restore")
+            content = self._continue(new, key, content, "ljspeech-LJ001-0028.flac", "the restore")
             new.stop()
 
             if self.broken == "back":
@@ -156,7 +152,7 @@ class Rehearsal:
         with _client(up, key) as client:
             try:
                 wrong = list(differences(before, read_content(client)))
-            except httpx.HTTPError as error:
+            except Failed as error:
                 wrong = [str(error)]
             if wrong:
                 raise Failed(f"after {step}: " + "\n".join(wrong[:20]))
@@ -200,7 +196,7 @@ def _client(up: Up, key: str) -> httpx.Client:
 def _do_work(client: httpx.Client, host: ChannelHost) -> None:
     """Make a bit of everything, and wait until all of it has ended."""
     ids = {_upload(client, name) for name in UPLOADS}
-    url = host.url("fleurs-en-001.ogg")
+    url = host.url("fleurs-en-000.ogg")
     options = {"language": "en", "metadata": {"ticket": 4711}, "hotwords": "Berlin"}
     ids.add(_post(client, "/api/v1/transcriptions", url=url, **options)["id"])
     missing = _post(client, "/api/v1/transcriptions", url=host.url("status/404"))["id"]
@@ -210,15 +206,15 @@ def _do_work(client: httpx.Client, host: ChannelHost) -> None:
     channel = _post(client, "/api/v1/channels", url=host.podcast("news", 2))["id"]
 
     def listed() -> bool:
-        items = client.get(f"/api/v1/channels/{channel}/items").raise_for_status().json()["items"]
+        items = checked(client.get(f"/api/v1/channels/{channel}/items")).json()["items"]
         queued = [each["transcription"]["id"] for each in items if each["transcription"]]
         ids.update(queued)
         return len(queued) == 2
 
     wait_for(listed, COMPLETED_WITHIN_S)
     _wait_until_completed(client, ids)
-    wait_for(lambda: _status(client, missing) == "failed", COMPLETED_WITHIN_S)
-    client.patch(f"/api/v1/channels/{channel}", json={"paused": True}).raise_for_status()
+    wait_for(lambda: _json(client, missing)["status"] == "failed", COMPLETED_WITHIN_S)
+    checked(client.patch(f"/api/v1/channels/{channel}", json={"paused": True}))
 
 
 def _upload(client: httpx.Client, name: str) -> str:
@@ -227,28 +223,25 @@ def _upload(client: httpx.Client, name: str) -> str:
         params={"filename": name, "language": "en"},
         content=(DATA / name).read_bytes(),
     )
-    response.raise_for_status()
-    return response.json()["id"]
+    return checked(response).json()["id"]
 
 
 def _post(client: httpx.Client, path: str, **body: object) -> dict:
-    response = client.post(path, json=body or None)
-    if response.is_error:
-        raise Failed(f"POST {path}: {response.status_code} {response.text}")
-    return response.json()
+    return checked(client.post(path, json=body or None)).json()
 
 
-def _status(client: httpx.Client, id: str) -> str:
-    return client.get(f"/api/v1/transcriptions/{id}").raise_for_status().json()["status"]
+def _json(client: httpx.Client, id: str) -> dict:
+    return checked(client.get(f"/api/v1/transcriptions/{id}")).json()
 
 
 def _wait_until_completed(client: httpx.Client, ids: set[str]) -> None:
     def completed() -> bool:
         time.sleep(0.5)
-        states = {_status(client, id) for id in ids}
-        if not states <= {"queued", "running", "completed"}:
-            raise Failed(f"the transcriptions are {states}")
-        return states == {"completed"}
+        found = [_json(client, id) for id in ids]
+        for each in found:
+            if each["status"] in ("failed", "canceled"):
+                raise Failed(f"{each['id']} is {each['status']}: {each['error']}")
+        return all(each["status"] == "completed" for each in found)
 
     wait_for(completed, COMPLETED_WITHIN_S)
 
@@ -271,7 +264,7 @@ def _end(up: Up) -> None:
 def main() -> None:
     """Run all steps; the exit status is 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--place", choices=PLACES, help="only there; default: both")
+    parser.add_argument("--only", choices=("fresh", *PLACES), help="default: all three")
     parser.add_argument("--break", dest="broken", choices=STEPS, help="spoil this step on purpose")
     arguments = parser.parse_args()
     console = Console()
@@ -282,8 +275,8 @@ def main() -> None:
     ensure_model("tiny.en", models)
     rehearsal = Rehearsal(arguments.broken, console, models)
     try:
-        _rehearse(rehearsal, [arguments.place] if arguments.place else list(PLACES))
-    except (Failed, AssertionError) as error:
+        _rehearse(rehearsal, arguments.only)
+    except (Failed, AssertionError, httpx.HTTPError) as error:
         console.print(f"The rehearsal has failed: {error}", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
     if arguments.broken:
@@ -292,11 +285,11 @@ def main() -> None:
     rehearsal.say("the rehearsal is complete")
 
 
-def _rehearse(rehearsal: Rehearsal, places: list[str]) -> None:
+def _rehearse(rehearsal: Rehearsal, only: str | None) -> None:
     with ExitStack() as stack:
         root = Path(tempfile.mkdtemp(prefix="ytcr", dir="/tmp"))  # short, as socket paths must be
         stack.callback(shutil.rmtree, root, ignore_errors=True)
-        if rehearsal.broken in (None, "fresh"):
+        if only in (None, "fresh"):
             (root / "fresh").mkdir()
             rehearsal.install(root / "fresh")
             rehearsal.say("fresh installation: the recording is transcribed")
@@ -304,10 +297,11 @@ def _rehearse(rehearsal: Rehearsal, places: list[str]) -> None:
         commit = previous_commit()
         extract(commit, root / "checkout")
         rehearsal.say(f"the previous version is {commit[:12]}")
-        for name in places:
-            (root / name).mkdir()
-            with PLACES[name](root / name / "home") as place:
-                rehearsal.go_through(place, root / name, root / "checkout")
+        for name in PLACES:
+            if only in (None, name):
+                (root / name).mkdir()
+                with PLACES[name](root / name / "home") as place:
+                    rehearsal.go_through(place, root / name, root / "checkout")
 
 
 if __name__ == "__main__":

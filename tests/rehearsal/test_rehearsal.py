@@ -9,7 +9,7 @@ from tests.rehearsal.content import differences
 pytestmark = pytest.mark.unit
 
 BEFORE: dict[str, Any] = {
-    "transcriptions": {"a": {"view": {"title": "One", "updated_at": 1}, "results": ["text"]}},
+    "transcriptions": {"a": {"view": {"language": "en", "updated_at": 1}, "results": ["text"]}},
     "lake": {"words": {"h1": {"text": "ask"}}},
 }
 
@@ -23,7 +23,7 @@ BEFORE: dict[str, Any] = {
         {
             **BEFORE,
             "transcriptions": {
-                "a": {"view": {"title": "One", "updated_at": 2, "new": 1}, "results": ["text"]}
+                "a": {"view": {"language": "en", "updated_at": 2, "new": 1}, "results": ["text"]}
             },
         },
     ],
@@ -40,8 +40,8 @@ def test_what_a_later_version_adds_is_no_difference(after: dict[str, Any]) -> No
         ({**BEFORE, "transcriptions": {}}, "/transcriptions/a is missing"),
         ({**BEFORE, "lake": {"words": {}}}, "/lake/words/h1 is missing"),
         (
-            {**BEFORE, "transcriptions": {"a": {"view": {"title": "Two"}, "results": ["text"]}}},
-            "/transcriptions/a/view/title was 'One' and is 'Two'",
+            {**BEFORE, "transcriptions": {"a": {"view": {"language": "de"}, "results": ["text"]}}},
+            "/transcriptions/a/view/language was 'en' and is 'de'",
         ),
         (
             {**BEFORE, "transcriptions": {"a": {"view": {"title": "One"}, "results": []}}},
