@@ -44,7 +44,7 @@ def test_what_a_later_version_adds_is_no_difference(after: dict[str, Any]) -> No
             "/transcriptions/a/view/language was 'en' and is 'de'",
         ),
         (
-            {**BEFORE, "transcriptions": {"a": {"view": {"title": "One"}, "results": []}}},
+            {**BEFORE, "transcriptions": {"a": {"view": {"language": "en"}, "results": []}}},
             "/transcriptions/a/results was \"['text']\" and is '[]'",
         ),
     ],
