@@ -1,5 +1,6 @@
 """Collects the window jobs of all callers and decodes them in groups, one thread per worker."""
 
+import atexit
 import logging
 import threading
 import time
@@ -12,6 +13,9 @@ from resources.transcribe.window_job import WindowJob
 
 _IDLE_S = 60.0
 """A worker thread without work ends after this: an unused model can be unloaded."""
+
+_EXIT_S = 20.0
+"""At the end of the process, worker threads have this long to return from native code."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,26 @@ class Callers:
 CALLERS = Callers()
 """Those of this process."""
 
+_WORKERS: set[threading.Thread] = set()
+"""The worker threads of all queues."""
+
+_ENDING = threading.Event()
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Wait until no worker thread is in native code.
+
+    Python ends the threads that are left by unwinding their stacks. CTranslate2's C++ does not
+    permit that, and the process would end by SIGABRT instead of its exit status.
+    """
+    _ENDING.set()
+    with CALLERS.change:
+        CALLERS.change.notify_all()
+    deadline = time.monotonic() + _EXIT_S
+    for worker in list(_WORKERS):
+        worker.join(max(0.0, deadline - time.monotonic()))
+
 
 class BatchQueue:
     """Groups jobs with equal keys, those of similar length first.
@@ -104,8 +128,16 @@ class BatchQueue:
             self._waiting += new
             while new and self._workers < self._shape.workers:
                 self._workers += 1
-                threading.Thread(target=self._work, name="whisper", daemon=True).start()
+                worker = threading.Thread(target=self._run, name="whisper", daemon=True)
+                _WORKERS.add(worker)
+                worker.start()
             CALLERS.change.notify_all()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            _WORKERS.discard(threading.current_thread())
 
     def _work(self) -> None:
         while group := self._next_group():
@@ -137,6 +169,8 @@ class BatchQueue:
         idle_since_s = time.monotonic()
         with CALLERS.change:
             while True:
+                if _ENDING.is_set():
+                    return []
                 self._waiting = [each for each in self._waiting if not each.job.is_canceled]
                 remaining_s = self._remaining_wait_s(idle_since_s)
                 if remaining_s <= 0:
