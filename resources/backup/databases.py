@@ -5,6 +5,8 @@ been verified. Then the names are exchanged: in one transaction for all database
 Postgres refuses while anybody is connected.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -110,7 +112,7 @@ class StagedDatabases:
         """
         self.drop()
         for database in self._databases:
-            with connected(database.server) as connection:
+            with _changing(database) as connection:
                 _create(connection, database)
 
     def drop(self) -> None:
@@ -121,7 +123,7 @@ class StagedDatabases:
         """
         close_pools(self.urls)
         for database in self._databases:
-            with connected(database.server) as connection:
+            with _changing(database) as connection:
                 _drop(connection, database.new)
 
     def drop_present(self) -> None:
@@ -131,7 +133,7 @@ class StagedDatabases:
             DatabaseUnavailable, StorageError.
         """
         for database in self._databases:
-            with connected(database.server) as connection:
+            with _changing(database) as connection:
                 _drop(connection, database.old)
 
     def require_alone(self) -> None:
@@ -161,7 +163,7 @@ class StagedDatabases:
         close_pools(self.present)
         close_pools(self.urls)
         for databases in self._by_server():
-            with connected(databases[0].server) as connection:
+            with _changing(*databases) as connection:
                 try:
                     with connection.transaction():
                         for database in databases:
@@ -197,6 +199,21 @@ class StagedDatabases:
         for database in self._databases:
             servers.setdefault(database.server, []).append(database)
         return list(servers.values())
+
+
+@contextmanager
+def _changing(*databases: _Database) -> Iterator[Connection[Any]]:
+    """Yield a connection to the server of the databases, for creating, renaming and dropping them.
+
+    Postgres completes a statement whose client was killed. The lock belongs to the connection, so
+    that a later restore waits for what an earlier one has begun.
+    """
+    with connected(databases[0].server) as connection:
+        for name in sorted(database.name for database in databases):
+            connection.execute(
+                "select pg_advisory_lock(hashtextextended(%s, 0))", (f"restore {name}",)
+            )
+        yield connection
 
 
 def _staged(url: str) -> str:

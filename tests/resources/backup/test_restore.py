@@ -9,14 +9,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
 
+import resources.backup.databases
 import resources.backup.recovery
 import resources.backup.restore
 from resources.backup.create import make_backup
@@ -310,6 +313,42 @@ def test_a_restore_killed_at_random_moments_leaves_the_old_or_the_new(installati
     sys.stderr.write(f"killed {KILLS} times: {outcomes}\n")
     assert min(outcomes.values()) > 0
     installation.check_lake()
+
+
+@pytest.mark.slow
+def test_a_database_that_is_still_being_created_is_removed(
+    installation: Installation, tmp_path: Path
+):
+    """Postgres completes the statement of a restore that was killed; the next command waits."""
+    pid_file = tmp_path / "backend"
+
+    def create(connection: psycopg.Connection, database: Any) -> None:
+        pid_file.write_text(str(connection.info.backend_pid))
+        os.kill(connection.info.backend_pid, signal.SIGSTOP)
+        connection.pgconn.send_query(f"create database {database.new}".encode())
+        connection.pgconn.flush()
+        die()
+
+    def restore() -> None:
+        resources.backup.databases._create = create
+        installation.restore("first" if installation.present == "second" else "second")
+
+    assert in_child(restore) == -signal.SIGKILL
+    settling = forked(lambda: settle(installation.settings))
+    ended = (0, 0)
+    deadline = time.monotonic() + 5  # as long as it has to wait, it waits
+    while ended == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        ended = os.waitpid(settling, os.WNOHANG)
+    backend = psutil.Process(int(pid_file.read_text()))
+    backend.resume()
+    with suppress(psutil.NoSuchProcess):
+        backend.wait(30)
+    if ended == (0, 0):
+        ended = os.waitpid(settling, 0)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+    assert installation.remains() == []
+    assert installation.digest() == installation.states[installation.present]
 
 
 @pytest.mark.slow
