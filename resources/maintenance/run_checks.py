@@ -109,12 +109,16 @@ def _remove_partition(installation: Installation, id: str) -> bool:
 
 
 def _rows_without_partition(installation: Installation) -> list[str]:
-    """Return transcriptions without a partition, except old ones, whose partitions are retired, and
-    new ones, which the sensor will add."""
+    """Return transcriptions without a partition that Dagster should have.
+
+    Old ones have been retired. The sensor adds those of new ones; what is canceled before it does
+    needs none until it is requested again.
+    """
     rows = installation.postgres.rows(
         f"""
         select id from ytcaption.transcription t
-        where updated_at < now() - make_interval(secs => %(silent_s)s) and (
+        where updated_at < now() - make_interval(secs => %(silent_s)s)
+        and not (status = 'canceled' and started_at is null) and (
             %(days)s = 0 or not {FINISHED} or {is_pinned("t.id")}
             or {TOUCHED} > now() - make_interval(secs => %(days)s * 86400))
         order by id

@@ -126,6 +126,18 @@ def test_partitions_and_rows_are_made_to_match(house: House):
     assert house.instance.get_dynamic_partitions(PARTITIONS) == [id]
 
 
+def test_what_was_canceled_before_it_had_a_partition_needs_none(house: House):
+    """No run has seen it. Queued again, it gets one."""
+    store = house.here.store
+    id = store.submit(MEDIA, SMALL).transcription.id
+    store.cancel(id)
+    house.age(id, 1)
+    assert not house.look(CHECKS["row_without_partition"]).found
+    store.submit(MEDIA, SMALL)
+    house.age(id, 1)
+    assert repaired_once(house, "row_without_partition") == [id]
+
+
 @pytest.mark.long
 def test_old_files_without_rows_are_removed(house: House):
     """Audio, a document and an unrequested upload; files of rows stay."""
