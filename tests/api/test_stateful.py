@@ -15,10 +15,10 @@ from schemathesis.config import SchemathesisConfig
 
 from resources.auth.api_keys import ApiKeys
 from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
-from tests.api.test_openapi import is_no_http
+from tests.api.test_openapi import REFUSALS, is_no_http
 from ytcaption.settings.settings import Settings
 
-SEEDS, CHAINS, STEPS = 40, 7, 10
+SEEDS, CHAINS, STEPS = 60, 7, 10
 """Few chains a seed: the server has a clock and ids of its own, and Hypothesis, which expects equal
 beginnings to go on equally, gives up sooner or later."""
 
@@ -38,6 +38,7 @@ CHECKS = {
     "positive_data_acceptance": {
         "expected-statuses": ["2xx", 304, 400, 404, 409, 410, 412, 416, 422]
     },
+    "negative_data_rejection": {"expected-statuses": REFUSALS},
     # What was erased may be requested again.
     "use_after_free": {"enabled": False},
     "ensure_resource_availability": {"enabled": False},

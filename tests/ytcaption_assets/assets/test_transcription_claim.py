@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -50,6 +51,13 @@ class Patient(Meddler):
             on_progress(1.0, 11.0)
             time.sleep(0.05)
         raise AssertionError("nobody said stop")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's storage in files: runs claim no slots with the one in memory."""
+    with dg.instance_for_test() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
