@@ -82,7 +82,9 @@ def started_server(name: str, *, is_migrated: bool = True) -> Iterator[DatabaseS
     # Short, since a socket's path has room for 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="ytc", dir="/tmp"))
     start = (
-        embedded_server(folder) if name == "embedded" else debian_server(name, folder, is_migrated)
+        embedded_server(folder)
+        if name == "embedded"
+        else debian_server(name, folder, is_migrated=is_migrated)
     )
     try:
         with start as server:
