@@ -18,7 +18,7 @@ PACKAGES := api resources sensors ytcaption ytcaption_assets
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := transcribe
-.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants test-trust rehearse chaos lint audit sbom words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
+.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants test-trust rehearse chaos soak lint audit sbom words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,10 @@ rehearse: $(DEVELOPED)  ## Install, upgrade the previous version's work, restore
 # Everything is killed while two hundred requests come: tests/chaos/README.md. ARGS='--seed 8' is another one.
 chaos: $(DEVELOPED)  ## Kill every process while requests arrive, and check the result
 	$(BIN)/python -m tests.chaos.run $(ARGS)
+
+# A day of it, one request a minute. ARGS='--minutes 10 --every 5 --plot soak.png' is a short one.
+soak: $(DEVELOPED)  ## Kill and disturb for a day, and check that nothing grows
+	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 lint: $(DEVELOPED)  ## Check style, types, imports and words
 	$(BIN)/ruff check .

@@ -146,8 +146,9 @@ def work_was_done_once(facts: Facts) -> list[str]:
         last = [
             event["event_type"] for event in events if event["event_type"] not in _REQUEST_EVENTS
         ][-1]
-        if last not in _FINAL_EVENTS and facts.rows[id]["status"] in FINAL:
-            wrong.append(f"{id} is {facts.rows[id]['status']} and continued after its end")
+        status = facts.rows.get(id, {}).get("status")  # none: it was erased
+        if last not in _FINAL_EVENTS and status in FINAL:
+            wrong.append(f"{id} is {status} and continued after its end")
     return wrong
 
 

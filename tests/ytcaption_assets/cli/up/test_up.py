@@ -29,6 +29,7 @@ from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
 
 SECRETS = {
     "YTCAPTION_API_KEY": "ytc_secret_of_a_client",
+    "YTCAPTION_BACKUP_KEY": "secret-of-the-backups-" * 2,
     "YTCAPTION_NOTIFY_URLS": "json://secret@127.0.0.1:9/",
     "YTCAPTION_PROXIES": "http://me:secret@127.0.0.1:9",
     "YTCAPTION_WEBHOOK_KEY": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=",
@@ -40,6 +41,7 @@ SECRETS = {
 
 NEEDED_BY = {
     "YTCAPTION_API_KEY": set(),
+    "YTCAPTION_BACKUP_KEY": set(),
     "YTCAPTION_NOTIFY_URLS": {"notifier"},
     "YTCAPTION_PROXIES": {"api", "code", "runs"},
     "YTCAPTION_WEBHOOK_KEY": {"api", "notifier"},
