@@ -10,10 +10,11 @@
   `finisher`; runs that hang: `hanging`.
 - Processes that end with a test: `forked`.
 - Workers and embedders: `workers`, `embedding`, `embedding_child`.
-- The command line and whole installations: `preloaded_command`, `reader`, `old_home`.
+- The command line and whole installations: `preloaded_command`, `reader`, `old_home`,
+  `previous_version`.
 - This repository: `paths`, `history` (git's), `documents` (the examples of `docs/`), `words`,
-  `vulnerabilities` (of pinned packages), and mutation testing: `mutation_testing`,
-  `mutation_scores`.
+  `trust` (the map of rules), `vulnerabilities` (of pinned packages), and mutation testing:
+  `mutation_testing`, `mutation_scores`.
 - Time limits on a busy machine: `patience`; a clock that is set: `fake_clock`, with a
   `sitecustomize` in `fake_clock_site/`.
 - `servers/`: servers on loopback.

@@ -10,7 +10,9 @@ from ytcaption.domain.errors import LakeUnavailable
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", [S3Fault.REFUSES, S3Fault.CUTS])
+@pytest.mark.parametrize(
+    "fault", [S3Fault.REFUSES, pytest.param(S3Fault.CUTS, marks=pytest.mark.slow)]
+)
 def test_each_use_says_so_and_nothing_is_called_damaged(
     fault: S3Fault, s3: S3Server, s3_catalog: TranscriptCatalog
 ):

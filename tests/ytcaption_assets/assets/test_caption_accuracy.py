@@ -76,7 +76,7 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     assert report.is_sound
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_transcription_made_of_captions_measures_those_made_of_audio(
     graph: Graph, media_server: MediaServer
 ):

@@ -99,7 +99,8 @@ class Child:
     restarts: int = 0
     start_at: float = 0.0
     check_at: float = 0.0
-    worked_at: float = 0.0
+    looked_at: float = 0.0
+    idle_since: float | None = None  # while every look has found that it does not work
     looking: threading.Thread | None = None
     stopping_at: float = 0.0
     readers: list[threading.Thread] = field(default_factory=list)
@@ -181,7 +182,7 @@ class Supervisor:
             took_s = now - child.started_at
             if child.program.is_ready(took_s):
                 child.ready_at, child.was_ready = now, True
-                child.worked_at = now
+                child.looked_at, child.idle_since = now, None
                 self._print(f"{child.program.name} is ready ({took_s:.1f} s)")
             elif took_s > self._policy.start_s:
                 if child.was_ready and not child.program.is_needed:
@@ -195,18 +196,25 @@ class Supervisor:
 
     def _look(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         """Look, on a thread, whether a process works, and end one that has not for long."""
-        child.check_at = time.monotonic() + _LOOK_EVERY_S
-        if time.monotonic() - child.worked_at > self._policy.stuck_s:
+        now = time.monotonic()
+        since_s, child.looked_at = now - child.looked_at, now
+        child.check_at = now + _LOOK_EVERY_S
+        hangs = child.looking is not None and child.looking.is_alive()
+        if hangs or since_s > self._policy.stuck_s:
+            # What is asked hangs, or this process itself stood still: nothing is known.
+            child.idle_since = None
+        elif child.idle_since is not None and now - child.idle_since > self._policy.stuck_s:
             self._print(f"{child.program.name} answers, but does not work; it is ended")
             _signal_group(process, signal.SIGKILL)
             return
-        if child.looking is not None and child.looking.is_alive():
-            child.worked_at = time.monotonic()  # what is asked hangs, and so nothing is known
+        if hangs:
             return
 
         def look() -> None:
             if child.program.is_working() is not False:
-                child.worked_at = time.monotonic()
+                child.idle_since = None
+            elif child.idle_since is None:
+                child.idle_since = now
 
         child.looking = threading.Thread(target=look, name="look", daemon=True)
         child.looking.start()

@@ -383,7 +383,7 @@ create trigger hostile before insert on ytcaption.media
 """
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_backup_runs_no_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Neither of an index, which loading the dump would run, nor of a trigger, which would stay.
 

@@ -98,7 +98,7 @@ def test_wrong_usage_is_status_2_and_one_sentence(command, arguments, message):
     assert message in result.stderr and "Traceback" not in result.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_transcripts_can_be_queried_by_sql(command):
     """The transcript of the test above is in the lake once."""
     result = command("sql", "--csv", "select count(*) as n from transcripts where word_count > 15")

@@ -331,3 +331,15 @@ def test_a_process_that_answers_and_does_not_work_is_restarted(tmp_path, monkeyp
 
     assert "stuck answers, but does not work" in harness.text.getvalue()
     assert len(harness.pids["unknown"]) == len(harness.pids["hanging"]) == 1
+
+
+def test_a_supervisor_that_stood_still_judges_nobody(tmp_path, monkeypatch):
+    """As after SIGSTOP: that nothing was seen to work meanwhile says nothing."""
+    monkeypatch.setattr(supervisor, "_LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(supervisor, "_WATCH_EVERY_S", 0.0)
+    looks = []
+    program = python("one", SLEEP, is_working=lambda: looks.append(None) or True)
+    harness = Harness(tmp_path, [program], dataclasses.replace(QUICK, stuck_s=0.3))
+    harness.supervisor._watch = lambda: time.sleep(0.5)
+    harness.run(lambda: harness.wait_for(lambda: len(looks) > 3))
+    assert len(harness.pids["one"]) == 1
