@@ -5,12 +5,19 @@ roles, LISTEN, advisory locks and prepared statements. Requests would be lost wi
 such an address is refused when the system starts (docs/adr/security-rules.md#rule-58).
 """
 
+import psycopg
 from psycopg.rows import dict_row
 
 from resources.postgres.connection import database_errors
 from resources.postgres.time_budget import CONNECT_PARAMETERS, WatchedConnection, answer_within
-from resources.postgres.urls import database_urls, libpq_url
-from ytcaption.domain.errors import SetupError
+from resources.postgres.urls import (
+    SUPERUSER,
+    database_name,
+    database_urls,
+    libpq_url,
+    with_database,
+)
+from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings.settings import Settings
 
 _CHECK_S = 15.0
@@ -39,7 +46,7 @@ def check_servers(settings: Settings) -> None:
     }
     for setting, (value, url) in named.items():
         if value is not None:
-            check_server(url, setting)
+            check_server(_existing(url, setting), setting)
 
 
 def check_server(url: str, setting: str) -> None:
@@ -70,6 +77,24 @@ def check_server(url: str, setting: str) -> None:
                 "locks and notifications between transactions. Name the server itself, or set the "
                 "pooler to session mode (PgBouncer: pool_mode = session)."
             )
+
+
+def _existing(url: str, setting: str) -> str:
+    """Return the URL, or that of the database that every server has while its own is missing:
+    `migrate` creates it."""
+    with answer_within(_CHECK_S):
+        error: psycopg.OperationalError | None = None
+        for each in (url, with_database(url, SUPERUSER)):
+            try:
+                _connected(each).close()
+            except psycopg.OperationalError as caught:
+                error = error or caught
+            else:
+                return each
+    raise DatabaseUnavailable(
+        f"Postgres does not answer for the database {database_name(url)} of {setting}. Check that "
+        "it runs, and that the address, user and password are right."
+    ) from error
 
 
 def _is_shared(url: str, first: WatchedConnection, backend: int) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 
 import boto3
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from resources.postgres.embedded import running_postgres
 from resources.postgres.urls import database_urls
@@ -55,6 +57,15 @@ def on_servers(home: Path) -> Iterator[Place]:
     """Yield a Postgres of Debian and an S3. The tables of the previous version are made by it."""
     with ExitStack() as stack:
         server = stack.enter_context(started_server(next(iter(DEBIAN_PROGRAMS)), is_migrated=False))
+        owner = conninfo_to_dict(server.url)["user"]
+        administrator = make_conninfo(server.superuser_url, dbname="postgres")
+        with psycopg.connect(administrator, autocommit=True) as connection:
+            for name in ("ytcaption", "dagster"):  # as docs/how-to/use-postgres-and-s3.md says
+                connection.execute(
+                    sql.SQL("create database {} owner {}").format(
+                        *map(sql.Identifier, (name, owner))
+                    )
+                )
         s3 = stack.enter_context(s3_server())
         bucket = s3.make_bucket()
         environment = {

@@ -13,12 +13,14 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
 
-from resources.postgres.server_check import check_server
+from resources.postgres.server_check import check_server, check_servers
 from tests.support.frozen import read_only
 from tests.support.patience import wait_for
 from tests.support.servers.postgres_servers import DEBIAN_PROGRAMS, DatabaseServer
-from ytcaption.domain.errors import SetupError
+from ytcaption.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption.settings.settings import Settings
 
 pytestmark = pytest.mark.postgres
 
@@ -139,3 +141,23 @@ def test_a_standby_is_refused(folder):
             check_server(url, NAME)
     finally:
         run("pg_ctl", "stop", "-w", "-m", "immediate")
+
+
+@on_debians
+def test_a_database_that_is_missing_is_left_to_migrate(
+    database_server: DatabaseServer, settings: Settings
+):
+    """It is created there; the server behind it is checked all the same."""
+    missing = make_conninfo(database_server.url, dbname="not_there_yet")
+    check_servers(settings.changed(database_url=SecretStr(missing)))
+    with read_only(database_server), pytest.raises(SetupError, match="read-only"):
+        check_servers(settings.changed(database_url=SecretStr(missing)))
+
+
+@on_debians
+def test_a_wrong_password_is_said(database_server: DatabaseServer, settings: Settings):
+    """With the setting and the database, and without the password."""
+    wrong = make_conninfo(database_server.url, password="not-this-one")
+    with pytest.raises(DatabaseUnavailable, match=r"YTCAPTION_DATABASE_URL.*password") as caught:
+        check_servers(settings.changed(database_url=SecretStr(wrong)))
+    assert "not-this-one" not in str(caught.value)
