@@ -11,7 +11,12 @@ from uuid import uuid4
 from resources.lake.connection import DAMAGED
 from resources.lake.files import LakeFile, LakeFiles, all_paths, is_whole
 from resources.object_store.s3 import S3Store
-from ytcaption.domain.errors import LakeUnavailable, ObjectNotFound, ObjectStoreUnavailable
+from ytcaption.domain.errors import (
+    DiskFull,
+    LakeUnavailable,
+    ObjectNotFound,
+    ObjectStoreUnavailable,
+)
 from ytcaption.settings.settings import Settings
 
 _PARALLEL_FETCHES = 8
@@ -73,6 +78,8 @@ class LakeFileCache:
                 "The object store did not deliver a file of the lake. Check that it can be "
                 "reached; if it can, run `ytcaption lake verify --repair`."
             ) from error
+        except OSError as error:
+            raise DiskFull("No space left for copies of the lake's files.") from error
 
     def _fetch_one(self, part: tuple[str, int]) -> None:
         path, size_bytes = part

@@ -29,6 +29,7 @@ from resources.postgres.ledger import (
 )
 from resources.postgres.migration_files import Migration, grants, migrations
 from resources.postgres.restore_mark import in_restore, is_marked
+from resources.postgres.server_check import unreachable
 from resources.postgres.time_budget import CONNECT_PARAMETERS, WatchedConnection, watch
 from resources.postgres.urls import (
     ROLES,
@@ -293,10 +294,7 @@ def _make_database(url: str) -> None:
     try:
         connection = _opened(with_database(url, SUPERUSER))
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(
-            f"Postgres does not answer for the database {name}. Check that it runs, and that the "
-            "address, user and password are right."
-        ) from error
+        raise unreachable(url) from error
     with database_errors(), connection:
         try:
             connection.execute(

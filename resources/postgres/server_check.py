@@ -46,7 +46,7 @@ def check_servers(settings: Settings) -> None:
     }
     for setting, (value, url) in named.items():
         if value is not None:
-            check_server(_existing(url, setting), setting)
+            check_server(url, setting)
 
 
 def check_server(url: str, setting: str) -> None:
@@ -58,43 +58,49 @@ def check_server(url: str, setting: str) -> None:
     Raises:
         SetupError, DatabaseUnavailable: as `check_servers`.
     """
-    with database_errors(), answer_within(_CHECK_S), _connected(url) as first:
-        before = first.execute(_KIND).fetchone()
-        assert before is not None
-        if before["is_standby"]:
-            raise SetupError(
-                f"{setting} names a standby, which accepts no changes. Name the primary; with "
-                "several hosts, add target_session_attrs=read-write."
-            )
-        if before["is_read_only"]:
-            raise SetupError(
-                f"{setting} names a database that is set read-only "
-                "(default_transaction_read_only). Make it writable."
-            )
-        if _is_shared(url, first, before["backend"]):
-            raise SetupError(
-                f"{setting} names a connection pooler in transaction mode, which loses roles, "
-                "locks and notifications between transactions. Name the server itself, or set the "
-                "pooler to session mode (PgBouncer: pool_mode = session)."
-            )
+    with database_errors(), answer_within(_CHECK_S):
+        url, connection = _opened(url, setting)
+        with connection as first:
+            before = first.execute(_KIND).fetchone()
+            assert before is not None
+            if before["is_standby"]:
+                raise SetupError(
+                    f"{setting} names a standby, which accepts no changes. Name the primary; with "
+                    "several hosts, add target_session_attrs=read-write."
+                )
+            if before["is_read_only"]:
+                raise SetupError(
+                    f"{setting} names a database that is set read-only "
+                    "(default_transaction_read_only). Make it writable."
+                )
+            if _is_shared(url, first, before["backend"]):
+                raise SetupError(
+                    f"{setting} names a connection pooler in transaction mode, which loses roles, "
+                    "locks and notifications between transactions. Name the server itself, or set "
+                    "the pooler to session mode (PgBouncer: pool_mode = session)."
+                )
 
 
-def _existing(url: str, setting: str) -> str:
-    """Return the URL, or that of the database that every server has while its own is missing:
-    `migrate` creates it."""
-    with answer_within(_CHECK_S):
-        error: psycopg.OperationalError | None = None
-        for each in (url, with_database(url, SUPERUSER)):
-            try:
-                _connected(each).close()
-            except psycopg.OperationalError as caught:
-                error = error or caught
-            else:
-                return each
-    raise DatabaseUnavailable(
-        f"Postgres does not answer for the database {database_name(url)} of {setting}. Check that "
+def unreachable(url: str, setting: str | None = None) -> DatabaseUnavailable:
+    """Return the error for a database, named by a setting, that cannot be connected to."""
+    of_setting = f" of {setting}" if setting else ""
+    return DatabaseUnavailable(
+        f"Postgres does not answer for the database {database_name(url)}{of_setting}. Check that "
         "it runs, and that the address, user and password are right."
-    ) from error
+    )
+
+
+def _opened(url: str, setting: str) -> tuple[str, WatchedConnection]:
+    """Return a URL with a connection; if the database is missing, which `migrate` creates, those of
+    the database that every server has."""
+    try:
+        return url, _connected(url)
+    except psycopg.OperationalError as error:
+        beside = with_database(url, SUPERUSER)
+        try:
+            return beside, _connected(beside)
+        except psycopg.OperationalError:
+            raise unreachable(url, setting) from error
 
 
 def _is_shared(url: str, first: WatchedConnection, backend: int) -> bool:

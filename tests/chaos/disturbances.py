@@ -116,8 +116,14 @@ def remote(stack: ExitStack, folder: Path, mounted: Disk, values: dict[str, Any]
     disturbances += [
         Disturbance("Postgres stands still", 15, lambda _: frozen(server)),
         Disturbance("Postgres is read-only", 15, lambda _: read_only(server)),
-        Disturbance("packets from and to Postgres are dropped", 15, lambda _: _black_hole(link)),
-        Disturbance(f"Postgres answers {_SLOW_S} s later", 20, lambda _: _slow(link)),
+        Disturbance(
+            "packets from and to Postgres are dropped",
+            15,
+            lambda _: _link(link, is_black_hole=True),
+        ),
+        Disturbance(
+            f"Postgres answers {_SLOW_S} s later", 20, lambda _: _link(link, delay_s=_SLOW_S)
+        ),
         *(
             Disturbance(f"S3: {fault}", 12, lambda _, fault=fault: s3.failing(fault))
             for fault in S3Fault
@@ -221,18 +227,9 @@ def _is_removed(group: Path) -> bool:
 
 
 @contextmanager
-def _black_hole(link: TcpProxy) -> Iterator[None]:
-    link.is_black_hole = True
+def _link(link: TcpProxy, *, is_black_hole: bool = False, delay_s: float = 0.0) -> Iterator[None]:
+    link.is_black_hole, link.delay_s = is_black_hole, delay_s
     try:
         yield
     finally:
-        link.is_black_hole = False
-
-
-@contextmanager
-def _slow(link: TcpProxy) -> Iterator[None]:
-    link.delay_s = _SLOW_S
-    try:
-        yield
-    finally:
-        link.delay_s = 0.0
+        link.is_black_hole, link.delay_s = False, 0.0

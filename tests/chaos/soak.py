@@ -242,7 +242,8 @@ class Soak(Storm):
             status = answer.json()["status"]
             if status == "failed":
                 self._counts[f"failed: {answer.json()['error']['code']}"] += 1
-                self._retry(up, path)
+                # All attempts were killed: try it again, as a person would.
+                _call(up, "POST", f"{path}/retry")
             if status != "completed":
                 continue
             result = _call(up, "GET", f"{path}/result", params={"format": "json"})
@@ -254,10 +255,6 @@ class Soak(Storm):
             if erased is not None and erased.status_code == 204:
                 waiting.pop(id)
                 self._counts["completed and erased"] += 1
-
-    def _retry(self, up: Up, path: str) -> None:
-        """All attempts were killed: try it again, as a person would."""
-        _call(up, "POST", f"{path}/retry")
 
 
 def _call(up: Up, method: str, path: str, **more: Any) -> httpx.Response | None:

@@ -119,7 +119,7 @@ class Storm(ABC):
             environment = {"YTCAPTION_MODEL_DIRECTORY": str(models), **SETTINGS}
             up = Up(home, folder, **environment, **around.environment)
             up.options = ("--no-webserver",)
-            stack.callback(_end, up)
+            stack.callback(up.kill)
             stack.callback(lambda: log.write_text("".join(up.lines)))
             up.start()
             self.say("everything is ready")
@@ -190,11 +190,3 @@ def _stop(up: Up) -> list[str]:
         return ["it did not end"]
     pids = [str(process.pid) for process in up.processes()]
     return ([f"exit status {status}"] if status else []) + [f"{pid} was left" for pid in pids]
-
-
-def _end(up: Up) -> None:
-    if up.process is not None and up.alive:
-        up.process.kill()
-        up.process.wait()
-    for process in up.processes():
-        process.kill()

@@ -118,7 +118,7 @@ class Rehearsal:
             new = Up(home, folder, **settings)
             for up in (old, new):
                 up.options = ("--no-webserver",)
-                stack.callback(_end, up)
+                stack.callback(up.kill)
 
             old.start()
             key = _new_key(old)
@@ -251,14 +251,6 @@ def _counts(content: Content) -> str:
         f"{len(content[kind])} {kind}"
         for kind in ("transcriptions", "channels", "webhooks", "keys")
     )
-
-
-def _end(up: Up) -> None:
-    if up.process is not None and up.alive:
-        up.process.kill()
-        up.process.wait()
-    for process in up.processes():
-        process.kill()
 
 
 def main() -> None:

@@ -33,11 +33,7 @@ def old_home(model_home: Path) -> Iterator[tuple[Up, OldWork]]:
     try:
         yield up, restore_home(COMMIT, up.home)
     finally:
-        if up.process is not None and up.alive:
-            up.process.terminate()
-            up.process.wait(30)
-        for process in up.processes():
-            process.kill()
+        up.end()
         shutil.rmtree(root)
 
 

@@ -50,11 +50,7 @@ def up(model_home: Path) -> Iterator[Up]:
         up.start()
         yield up
     finally:
-        if up.process is not None and up.alive:
-            up.process.terminate()
-            up.process.wait(30)
-        for process in up.processes():
-            process.kill()
+        up.end()
         shutil.rmtree(root)
 
 

@@ -150,11 +150,7 @@ def previous(model_home: Path) -> Iterator[PreviousUp]:
         up.start()
         yield up
     finally:
-        if up.process is not None and up.alive:
-            up.process.terminate()
-            up.process.wait(60)
-        for process in up.processes():
-            process.kill()
+        up.end()
         shutil.rmtree(root)
 
 

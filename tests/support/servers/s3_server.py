@@ -1,4 +1,4 @@
-"""moto's S3 over HTTP on loopback, which can be told to misbehave."""
+"""moto's S3 over HTTP on loopback, which can misbehave on request."""
 
 import threading
 import time

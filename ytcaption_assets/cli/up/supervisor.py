@@ -199,15 +199,14 @@ class Supervisor:
         now = time.monotonic()
         since_s, child.looked_at = now - child.looked_at, now
         child.check_at = now + _LOOK_EVERY_S
-        hangs = child.looking is not None and child.looking.is_alive()
-        if hangs or since_s > self._policy.stuck_s:
-            # What is asked hangs, or this process itself stood still: nothing is known.
-            child.idle_since = None
+        if child.looking is not None and child.looking.is_alive():
+            child.idle_since = None  # what is asked hangs, and so nothing is known
+            return
+        if since_s > self._policy.stuck_s:
+            child.idle_since = None  # this process itself stood still
         elif child.idle_since is not None and now - child.idle_since > self._policy.stuck_s:
             self._print(f"{child.program.name} answers, but does not work; it is ended")
             _signal_group(process, signal.SIGKILL)
-            return
-        if hangs:
             return
 
         def look() -> None:

@@ -99,6 +99,21 @@ class Up:
             self.process.send_signal(signal.SIGINT)
             assert self.process.wait(30 * patience()) == 0
 
+    def end(self) -> None:
+        """End it and whatever of it is left, at the end of a test."""
+        if self.process is not None and self.alive:
+            self.process.terminate()
+            self.process.wait(60)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill it and whatever of it is left."""
+        if self.process is not None and self.alive:
+            self.process.kill()
+            self.process.wait()
+        for process in self.processes():
+            process.kill()
+
     def _read(self, pipe) -> None:
         self.lines.extend(iter(pipe.readline, ""))
 
@@ -156,11 +171,7 @@ def installation() -> Iterator[Up]:
     try:
         yield installation
     finally:
-        if installation.process is not None and installation.alive:
-            installation.process.terminate()
-            installation.process.wait(30)
-        for process in installation.processes():
-            process.kill()
+        installation.end()
         shutil.rmtree(root)
 
 
