@@ -18,8 +18,8 @@ from ytcaption.domain.transcripts.transcript import Transcript
 DESCRIPTION = """
 Send a link; get captions and a transcript with the time of every word.
 
-1. `POST /api/v1/transcriptions` with a `url`. The answer is 202 with an `id`. The same media with
-   the same options always has the same `id` and is transcribed once.
+1. `POST /api/v1/transcriptions` with a `url`. The answer is 202 with an `id`. The same media item
+   with the same options always has the same `id` and is transcribed once.
 2. `GET /api/v1/transcriptions/{id}` until `status` is `completed` (or `failed`, with the reason).
    `Retry-After` says when to ask again.
 3. `GET /api/v1/transcriptions/{id}/result?format=srt`, or `vtt`, `txt`, `json`, `tsv`, `ass`, `md`.

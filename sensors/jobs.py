@@ -18,7 +18,7 @@ transcribe_job = dg.define_asset_job(
     executor_def=run_executor,  # the multiprocess executor costs 11 s for three steps
     config=CONSOLE_CONFIG,
     tags={JOB_TAG: "transcribe"},
-    description="Makes captions, a document and rows of the lake from a media and options.",
+    description="Makes captions, a document and rows of the lake from a media item and options.",
 )
 
 library_job = dg.define_asset_job(

@@ -35,8 +35,10 @@ SearchOrder = Annotated[
     Literal["relevance", "recency", "time"],
     Query(description="The best first, the newest first, or the oldest first."),
 ]
-MediaLimit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="Maximum media on a page.")]
-HitLimit = Annotated[int, Query(ge=1, le=MAX_HITS, description="Maximum hits per media.")]
+MediaLimit = Annotated[
+    int, Query(ge=1, le=MAX_PAGE_SIZE, description="Maximum media items on a page.")
+]
+HitLimit = Annotated[int, Query(ge=1, le=MAX_HITS, description="Maximum hits per media item.")]
 Facets = Annotated[bool, Query(description="Count by channel and month.")]
 
 
@@ -73,7 +75,9 @@ def _filter(
             description="The id or whole name of a channel, or the id of a subscribed channel.",
         ),
     ] = None,
-    media: Annotated[Text | None, Query(max_length=120, description="The id of a media.")] = None,
+    media: Annotated[
+        Text | None, Query(max_length=120, description="The id of a media item.")
+    ] = None,
     language: Annotated[
         Text | None,
         Query(

@@ -40,7 +40,7 @@ class SearchHit(SpokenSegment):
 
 
 class SearchResult(BaseModel):
-    """A media that matches, with its best hits in order of time."""
+    """A media item that matches, with its best hits in order of time."""
 
     transcription_id: str
     media_id: str
@@ -56,7 +56,7 @@ class SearchResult(BaseModel):
     source: Literal["asr", "manual_captions", "automatic_captions"]
     duration_s: float | None
     score: float
-    hit_count: Annotated[int, Field(description="Matching segments of this media.")]
+    hit_count: Annotated[int, Field(description="Matching segments of this media item.")]
     hits: list[SearchHit]
     status_url: str
     result_url: str

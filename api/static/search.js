@@ -50,7 +50,7 @@ export class SearchView {
     if (request !== this.requests) return;
     const number = page.hit_count.toLocaleString("en");
     this.title.textContent = page.hit_count
-      ? `${page.is_complete ? "" : "More than "}${number} ${page.hit_count === 1 ? "match" : "matches"} in ${page.media_count.toLocaleString("en")} media`
+      ? `${page.is_complete ? "" : "More than "}${number} ${page.hit_count === 1 ? "match" : "matches"} in ${page.media_count.toLocaleString("en")} ${page.media_count === 1 ? "media item" : "media items"}`
       : "No matches";
     this.notes.textContent = page.notes.join(" ");
     this.notes.hidden = !page.notes.length;
@@ -85,7 +85,7 @@ function element(name, className, text = "") {
   return created;
 }
 
-/** Returns a media with its hits. All texts are untrusted: they become text, never markup. */
+/** Returns a media item with its hits. All texts are untrusted: they become text, never markup. */
 function media(result) {
   const item = element("li", "found");
   const title = element("a", "found-title", result.title || result.url || result.media_id);

@@ -121,8 +121,8 @@ async def create_transcription(
 ) -> AcceptedResponse:
     """Store the request and answer at once; the media is downloaded and transcribed afterwards.
 
-    The same media with the same options gets the same `id` and is transcribed once. A failed or
-    canceled transcription is queued again.
+    The same media item with the same options gets the same `id` and is transcribed once. A failed
+    or canceled transcription is queued again.
     """
     submit = partial(submitter.submit, caller, body, idempotency=idempotency(key, body))
     return accepted(request, response, await run_in_threadpool(submit))

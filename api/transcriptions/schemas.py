@@ -24,7 +24,7 @@ class AcceptedResponse(BaseModel):
 
     id: Annotated[
         str,
-        Field(description="Of the transcription: the same media and options give the same id."),
+        Field(description="Of the transcription: one id per media item and set of options."),
     ]
     request_id: Annotated[UUID, Field(description="Of this request.")]
     status: TranscriptionStatus

@@ -44,8 +44,10 @@ async def create_upload(
     """Transcribe an audio or video file, sent as the part `file` of a form or as the whole body,
     whatever its `Content-Type`. Options are fields of the form or parameters of the query.
 
-    The file is inspected as soon as it has arrived: a file that is not media, has no audio or is
-    truncated is refused and not stored. The same bytes with the same options give the same `id`.
+    The file's headers are inspected as soon as it has arrived: a file that is not media, has no
+    audio track or is truncated according to its container is refused and not stored. Where only
+    decoding shows that the end is missing, the transcription fails with `audio_truncated`. The same
+    bytes with the same options give the same `id`.
     """
     await uploads.check(options, key)
     async with receive_body(request, uploads.uploads) as body:

@@ -1,4 +1,4 @@
-"""Versions of a media, and transcribing many transcriptions again."""
+"""Versions of a media item, and transcribing many transcriptions again."""
 
 import time
 from typing import Annotated, Any
@@ -150,7 +150,7 @@ MediaId = Annotated[str, Depends(_media_id)]
 @router.get(
     "/media/{media_id}",
     operation_id="getMedia",
-    summary="Get a media and its latest transcription",
+    summary="Get a media item and its latest transcription",
     responses=json_example(200, _MEDIA) | TRANSCRIPTION_NOT_FOUND | DATABASE_UNAVAILABLE,
 )
 def read_media(
@@ -160,7 +160,7 @@ def read_media(
     caller: Reader,
     postgres: PostgresDep,
 ) -> MediaVersionsResponse:
-    """Return what is known of a media, how many transcriptions you have of it, and which was
+    """Return what is known of a media item, how many transcriptions you have of it, and which was
     completed last."""
     response.headers.update(NO_STORE)
     versions = media_versions(postgres, media_id, caller.sees_only)
@@ -170,7 +170,7 @@ def read_media(
 @router.get(
     "/media/{media_id}/versions",
     operation_id="listVersions",
-    summary="List the transcriptions of a media",
+    summary="List the transcriptions of a media item",
     responses=_LIST_RESPONSES,
 )
 def list_versions(
@@ -183,9 +183,9 @@ def list_versions(
     after: PositionDep,
     limit: Limit = 50,
 ) -> TranscriptionPage:
-    """Return your transcriptions of a media, the newest first. Other models, languages or hints,
-    captions or audio: each combination is a transcription of its own and stays when a newer one is
-    made.
+    """Return your transcriptions of a media item, the newest first. Other models, languages or
+    hints, captions or audio: each combination is a transcription of its own and stays when a newer
+    one is made.
     """
     media_versions(postgres, media_id, caller.sees_only)
     filter = ListFilter(media_id=media_id)
@@ -210,14 +210,14 @@ def read_latest(
     object_store: ObjectStoreDep,
     options: ResultOptionsDep,
 ) -> Response:
-    """Return the result of the transcription of this media that was completed last, of those you
-    requested.
+    """Return the result of the transcription of this media item that was completed last, of those
+    you requested.
 
     `Content-Location` names it; the `ETag` is that of the same result there.
     """
     latest = media_versions(postgres, media_id, caller.sees_only).latest
     if latest is None:
-        raise ResultNotReady("No transcription of this media is completed yet. Ask again later.")
+        raise ResultNotReady("No transcription of it is completed yet. Ask again later.")
     result = result_response(latest, options, settings, postgres, object_store, caller)
     result.headers["Content-Location"] = Links.of(request, latest.id).result_url
     return result
@@ -227,7 +227,7 @@ router.add_api_route(
     "/media/{media_id}/transcripts",
     list_versions,
     operation_id="listVersionsOldPath",
-    summary="List the transcriptions of a media (old path)",
+    summary="List the transcriptions of a media item (old path)",
     description="Old path of `/api/v1/media/{media_id}/versions`.",
     responses=_LIST_RESPONSES,
     deprecated=True,

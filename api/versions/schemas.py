@@ -1,4 +1,4 @@
-"""Bodies of requests and responses about versions of a media and about retranscription."""
+"""Bodies of requests and responses about versions of a media item and about retranscription."""
 
 from typing import Annotated, Self
 
@@ -15,7 +15,7 @@ MAX_RETRANSCRIPTIONS = 1_000
 
 
 class MediaVersionsResponse(BaseModel):
-    """A media and its transcriptions, as far as you have requested them."""
+    """A media item and its transcriptions, as far as you have requested them."""
 
     media: Media
     versions: Annotated[int, Field(description="Number of transcriptions, in any status.")]
@@ -28,7 +28,7 @@ class MediaVersionsResponse(BaseModel):
 
     @classmethod
     def of(cls, versions: MediaVersions, path: str) -> Self:
-        """Return the schema of the versions of a media.
+        """Return the schema of the versions of a media item.
 
         Args:
             path: of the media.

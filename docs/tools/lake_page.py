@@ -29,8 +29,8 @@ SUMMARIES = {
 
 LIBRARY = """### library
 
-One row for each media: its newest transcription, an original before a translation. It is there for
-queries of your own, beside the tables.
+One row for each media item: its newest transcription, an original before a translation. It is there
+for queries of your own, beside the tables.
 
 Columns: `media_id`, `transcription_id`, `title`, `channel`, `channel_id`, `published_on`, `month`,
 `language`, `text_language`, `duration_s`, `speech_s`, `segment_count`, `word_count`, `source`,
@@ -44,7 +44,7 @@ Questions that are asked again and again. Each is a SELECT in `resources/lake/sq
 - `since` and `until` are days, both included: of publication, or, where the view says so, of the
   making. Where the day of publication is not known, the day of the making counts.
 - `channel` is an id or a name, `language` a code. A parameter that is left out does not matter.
-- Where a media has several transcriptions the newest counts, an original before a translation.
+- Where a media item has several transcriptions the newest counts, an original before a translation.
 - Words are compared in lower case, without the punctuation around them. Terms do not reach over the
   end of a segment. In Chinese, Japanese and other languages without spaces words are the model's
   tokens: `first_mentions`, which looks for a part of the text, gives more than `term_trend` there.

@@ -40,7 +40,8 @@ def forget_items(
 
 
 def forget_unwanted(connection: Connection[DictRow], media_id: str) -> None:
-    """Erase the facts of items of this media that have no transcription and are not waited for.
+    """Erase the facts of items of this media item that have no transcription and are not waited
+    for.
 
     Items still to be enqueued stay: an owner wants them.
     """

@@ -20,7 +20,7 @@ _KNOWN = frozenset(WHISPER_LANGUAGES.values())
 
 
 def caption_offers(info_dict: Mapping[str, Any]) -> CaptionOffers:
-    """Return the readable tracks of a media; the chats that some sites list are left out."""
+    """Return the readable tracks of a media item; the chats that some sites list are left out."""
     manual: list[str] = []
     automatic: list[str] = []
     translated: list[str] = []

@@ -1,4 +1,4 @@
-"""Chooses and fetches the captions of a media with yt-dlp, before its audio.
+"""Chooses and fetches the captions of a media item with yt-dlp, before its audio.
 
 Only the download's own process (`download_child`) imports this module.
 """

@@ -1,4 +1,4 @@
-"""Turns yt-dlp's description of a media into a MediaInfo: untrusted text, cleaned and cut."""
+"""Turns yt-dlp's description of a media item into a MediaInfo: untrusted text, cleaned and cut."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Downloader: the audio or captions of one media, by yt-dlp in a process of its own."""
+"""Downloader: the audio or captions of one media item, by yt-dlp in a process of its own."""
 
 import logging
 import tempfile
@@ -73,7 +73,7 @@ class CaptionsFound:
 
 
 class Downloader(dg.ConfigurableResource):
-    """Downloads the best audio of a media in the format that the source serves."""
+    """Downloads the best audio of a media item in the format that the source serves."""
 
     allowed_networks: list[str] = Field([], description="Private CIDRs that media may come from.")
     max_download_bytes: int = Field(description="Largest download.")
@@ -114,7 +114,7 @@ class Downloader(dg.ConfigurableResource):
         the same bytes.
 
         Args:
-            directory: exists, and belongs to this media alone.
+            directory: exists, and belongs to this media item alone.
             wanted: captions to use instead of the audio; None: do not look for any.
             on_progress: called with bytes so far and bytes in all (None: unknown).
             should_stop: called several times a second; True ends the download.

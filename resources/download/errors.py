@@ -48,7 +48,7 @@ NO_MEDIA_FILE = (
     "or video itself, or add the site to YTCAPTION_SITES."
 )
 
-_REGION = f"The site does not show this media in the country of this machine. {UPLOAD_IT}"
+_REGION = f"The site does not show this media item in the country of this machine. {UPLOAD_IT}"
 _NO_MEDIA = "There is no audio or video at this link. Give the link of the media itself."
 
 # Patterns of yt-dlp's messages (2026.10: all that its extractors raise as expected), the most
@@ -88,7 +88,7 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tup
             r"|adult (content|verification)|mature audience|nsfw|older than [0-9]+ are"
             r"|sensitive content|after 2[0-9]:00",
             MediaAgeRestricted,
-            f"The site shows this media to adults with an account only. {UPLOAD_IT}",
+            f"The site shows this media item to adults with an account only. {UPLOAD_IT}",
         ),
         (
             r"members?[- ]only|(for|premium) (first )?members|join this channel|channel's members"
@@ -128,7 +128,7 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tup
             r"|account credentials|password|passcode|--cookies|not authorized|permission to view"
             r"|do not have access|account .*(is needed|required)|cookies .* (are needed|required)",
             MediaPrivate,
-            f"The site shows this media only after a login. {UPLOAD_IT}",
+            f"The site shows this media item only after a login. {UPLOAD_IT}",
         ),
         (
             r"requested format is not available|no video formats|no formats|unplayable",

@@ -1,4 +1,4 @@
-"""yt-dlp for one media: checks before the first byte, and safe resumption.
+"""yt-dlp for one media item: checks before the first byte, and safe resumption.
 
 Only the download's own process (`download_child`) imports this module.
 """
@@ -36,7 +36,7 @@ _IN_PARTS = ("m3u8", "m3u8_native", "http_dash_segments")
 
 
 class MediaDownloader(BoundedYoutubeDL):
-    """Finds and downloads one media into the working folder."""
+    """Finds and downloads one media item into the working folder."""
 
     def __init__(
         self, job: DownloadJob, deno: str | None, provider_keys: Sequence[str] = ()
@@ -59,7 +59,8 @@ class MediaDownloader(BoundedYoutubeDL):
         return self._logger.warnings
 
     def find(self) -> Any:
-        """Return yt-dlp's `info_dict` of the one media, with a chosen format within the limits.
+        """Return yt-dlp's `info_dict` of the one media item, with a chosen format within the
+        limits.
 
         Raises:
             PlaylistUrl, LiveNotOver, MediaTooLong, MediaTooLarge, DrmProtected: and yt-dlp's own.

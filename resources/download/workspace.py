@@ -1,4 +1,4 @@
-"""Scratch space for partial downloads: one folder a media, used by one run at a time."""
+"""Scratch space for partial downloads: one folder a media item, used by one run at a time."""
 
 import fcntl
 import shutil
@@ -44,7 +44,7 @@ class Workspace(dg.ConfigurableResource):
         root = Path(self.root)
         while (lock := self._lock(media_id)) is None:
             if should_stop():
-                raise ClaimLost("Stopped while waiting for another download of this media.")
+                raise ClaimLost("Stopped while waiting for another download of this media item.")
             time.sleep(_POLL_S)
         with lock:
             directory = root / media_id

@@ -48,7 +48,7 @@ class ExportFilter:
         channel: id or name.
         since, until: inclusive dates of publication, `2026-11-24`; of creation if that is unknown.
         ids: these transcriptions, whichever version of their media.
-        versions: all transcriptions of a media, not only the newest.
+        versions: all transcriptions of a media item, not only the newest.
     """
 
     channel: str | None = None
@@ -91,7 +91,7 @@ class SelectedTranscription:
 def select_transcriptions(postgres: Postgres, filter: ExportFilter) -> list[SelectedTranscription]:
     """Return the selected transcriptions, by date of publication.
 
-    Of each media the newest is selected, an original before a translation.
+    Of each media item the newest is selected, an original before a translation.
 
     Raises:
         as `Postgres.transaction`.

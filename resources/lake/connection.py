@@ -84,8 +84,8 @@ class LakeConnection:
         """Hold off other writers, in any process, while the context lasts.
 
         DuckLake detects two writers that delete the same row, but not two that add it, so writers
-        of one media take turns. Maintenance (`exclusive`) locks the whole lake. The locks belong to
-        the yielded connection, so a writer that dies releases them.
+        of one media item take turns. Maintenance (`exclusive`) locks the whole lake. The locks
+        belong to the yielded connection, so a writer that dies releases them.
 
         Raises:
             LakeUnavailable: another process holds the lake too long.

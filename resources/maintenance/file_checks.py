@@ -24,7 +24,7 @@ ABANDONED_S = 86_400.0
 
 
 def known_keys(installation: Installation, keys: Sequence[str]) -> set[str]:
-    """Return the keys that belong to a row: audio of a media, an upload, a document."""
+    """Return the keys that belong to a row: audio of a media item, an upload, a document."""
     uploads = {name_in(key): key for key in keys if key == upload_key(name_in(key))}
     rows = installation.postgres.rows(
         """

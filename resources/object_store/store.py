@@ -56,7 +56,7 @@ def is_key(text: str) -> bool:
 
 
 def audio_key(media_id: str, extension: str) -> str:
-    """Return the key of a media's audio.
+    """Return the key of a media item's audio.
 
     Args:
         extension: one of `EXTENSIONS` of the download room, without the dot.

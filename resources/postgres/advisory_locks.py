@@ -47,7 +47,7 @@ def upload_lock(postgres: Postgres, media_id: str) -> Iterator[None]:
 
 @contextmanager
 def exclusive_work_lock(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
-    """Hold the exclusive lock on one transcription or one media.
+    """Hold the exclusive lock on one transcription or one media item.
 
     Args:
         name: id of either.

@@ -14,7 +14,7 @@ MAX_FACETS = 50
 
 @dataclass
 class Group:
-    """The matches in one media.
+    """The matches in one media item.
 
     Attributes:
         prefers_many: more matches raise the score.
@@ -40,11 +40,11 @@ class Group:
 
 
 def groups_of(retrieved: Retrieved) -> Iterable[Group]:
-    """Return one group per media, unordered."""
+    """Return one group per media item, unordered."""
     groups: dict[str, Group] = {}
     for hit in retrieved.hits:
         document = retrieved.documents[hit.transcription_id]
-        # A media with texts in two languages is shown in the better matching one.
+        # A media item with texts in two languages is shown in the better matching one.
         group = groups.setdefault(document.id, Group(document, retrieved.prefers_many))
         group.hits.append(hit)
     best: dict[str, Group] = {}

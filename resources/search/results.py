@@ -34,7 +34,7 @@ class SegmentHit:
 
 @dataclass(frozen=True)
 class MediaResult:
-    """A media with matches.
+    """A media item with matches.
 
     Attributes:
         hit_count: number of its matching segments.
@@ -72,7 +72,7 @@ class MonthCount:
 
 
 ResultPosition = tuple[float, int, str]
-"""The position of a media in the whole order."""
+"""The position of a media item in the whole order."""
 
 
 @dataclass(frozen=True)

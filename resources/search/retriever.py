@@ -59,7 +59,7 @@ class Retrieved:
         is_complete: no match was left out.
         has_only_stop_words: in some language the query has only stop words.
         notes: hints for the user.
-        prefers_many: more hits in a media make it a better result.
+        prefers_many: more hits in a media item make it a better result.
     """
 
     hits: tuple[Hit, ...]

@@ -39,7 +39,8 @@ NOT_ALL_RANKED = (
 
 
 class Search:
-    """Searches the newest completed transcript of each media and language that the caller may read.
+    """Searches the newest completed transcript of each media item and language that the caller may
+    read.
 
     Args:
         embedder: for modes other than `keyword`.
@@ -68,7 +69,7 @@ class Search:
         Args:
             text: as the user typed it.
             after: position of the last media of the previous page.
-            segments: maximum segments shown per media.
+            segments: maximum segments shown per media item.
 
         Raises:
             InvalidSearch: the query is empty or too large.

@@ -121,7 +121,7 @@ def check_target(url: WebUrl, allowed_networks: Sequence[str]) -> None:
 
 
 def _youtube(url: WebUrl) -> MediaSource:
-    """Return the same media for every form of link to a video of YouTube.
+    """Return the same media item for every form of link to a video of YouTube.
 
     Raises:
         PlaylistUrl, InvalidUrl, UnsupportedSite: the link is not to one video.

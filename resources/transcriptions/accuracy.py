@@ -14,7 +14,7 @@ from ytcaption.domain.transcripts.accuracy import CaptionAccuracy
 from ytcaption.domain.transcripts.metrics import WordErrors
 
 MOST_VERSIONS = 20
-"""Maximum number of versions of a media that are measured at once; the newest ones are."""
+"""Maximum number of versions of a media item that are measured at once; the newest ones are."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Version:
 def store_reference(
     connection: Connection[DictRow], media_id: str, reference: CaptionReference
 ) -> None:
-    """Store the captions downloaded with a media's audio, replacing earlier ones."""
+    """Store the captions downloaded with a media item's audio, replacing earlier ones."""
     connection.execute(
         """
         insert into ytcaption.caption_reference (media_id, language, extension, track)
@@ -77,7 +77,7 @@ def stored_reference(postgres: Postgres, media_id: str) -> CaptionReference | No
 def other_versions(
     postgres: Postgres, id: str, media_id: str, language: str, source: str
 ) -> Sequence[Version]:
-    """Return the other completed transcriptions of a media in the spoken language, the newest
+    """Return the other completed transcriptions of a media item in the spoken language, the newest
     first. Translated captions are left out.
 
     Args:

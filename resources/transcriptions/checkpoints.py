@@ -20,8 +20,8 @@ CHECKPOINT_DAYS = 7
 
 def open_checkpoint(postgres: Postgres, id: str, run_id: str, audio_sha256: str) -> Checkpoint:
     """Return the checkpoint of a transcription: the parts that earlier attempts have transcribed of
-    this audio, to which this run adds. The id stands for a media and all options that change the
-    text.
+    this audio, to which this run adds. The id stands for a media item and all options that change
+    the text.
 
     Raises:
         DatabaseUnavailable: it cannot be read; nothing is lost.

@@ -29,7 +29,7 @@ IS_IN_CHANNEL: LiteralString = (
     "(media.info ->> 'channel_id' = %(channel)s "
     "or lower(media.info ->> 'channel') = lower(%(channel)s))"
 )
-"""SQL: whether a media belongs to the channel with this id or full name."""
+"""SQL: whether a media item belongs to the channel with this id or full name."""
 
 _MEDIA: LiteralString = media_columns("media", "%(sees_only)s", "media__")
 
@@ -131,7 +131,7 @@ class ListFilter:
         title: part of the title, case ignored.
         metadata: up to `MOST_FIELDS` fields of one request, each as (name, text, JSON value);
             either value may match.
-        media_id: of this media only.
+        media_id: of this media item only.
     """
 
     statuses: tuple[TranscriptionStatus, ...] = ()

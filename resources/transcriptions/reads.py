@@ -75,8 +75,8 @@ def get_transcriptions(postgres: Postgres, ids: Iterable[str]) -> dict[str, Tran
 
 
 def get_media(postgres: Postgres, media_id: str) -> MediaRow:
-    """Return one media as runs and operators need it: with the link of the next download, and the
-    latest title that any owner gave.
+    """Return one media item as runs and operators need it: with the link of the next download, and
+    the latest title that any owner gave.
 
     Raises:
         MediaNotFound: no such id.
@@ -86,7 +86,7 @@ def get_media(postgres: Postgres, media_id: str) -> MediaRow:
 
 
 def seen_media(postgres: Postgres, media_id: str, owner: str | None) -> MediaRow:
-    """Return one media as a caller sees it.
+    """Return one media item as a caller sees it.
 
     Args:
         owner: `Caller.sees_only`, whose own titles and links are in it; None: those of all owners.
@@ -105,7 +105,7 @@ def _media(postgres: Postgres, media_id: str, owner: str | None) -> DictRow:
 
 
 def media_versions(postgres: Postgres, media_id: str, owner: str | None = None) -> MediaVersions:
-    """Return a media and the latest of its transcriptions.
+    """Return a media item and the latest of its transcriptions.
 
     Args:
         owner: must have requested them (`Caller.sees_only`); None: no restriction.

@@ -70,7 +70,7 @@ class TranscriptionRow:
 
 @dataclass(frozen=True)
 class MediaRow:
-    """One media as one caller sees it: its source, its description and its stored audio.
+    """One media item as one caller sees it: its source, its description and its stored audio.
 
     Attributes:
         source: with the title and link that the caller gave.
@@ -99,7 +99,7 @@ class MediaRow:
 
 @dataclass(frozen=True)
 class MediaVersions:
-    """One media and its transcriptions, as far as the owner may see them.
+    """One media item and its transcriptions, as far as the owner may see them.
 
     Attributes:
         number: of transcriptions in any status.

@@ -1,4 +1,4 @@
-"""SQL: a media as one caller sees it.
+"""SQL: a media item as one caller sees it.
 
 `ytcaption.media` holds what the source publishes, which everybody who requested the media may see.
 What came with a request (the name of an uploaded file, the title in a channel's list, a signed

@@ -32,7 +32,7 @@ NO_AUDIO: LiteralString = """
     audio_codec = null, audio_container = null, audio_sample_rate_hz = null, audio_channels = null,
     audio_stored_at = null
 """
-"""SQL: assignments that remove a media's audio from its row."""
+"""SQL: assignments that remove a media item's audio from its row."""
 
 _JITTER = 0.25
 """Maximum random addition to a retry delay, as a share of it."""
@@ -67,8 +67,8 @@ from ytcaption.transcription t
 where media_id = %(media_id)s and {is_visible_to_owner("t.id")} and not {is_erased("t.id")}
 order by status = 'completed' desc, completed_at desc nulls last, id limit 1
 """  # noqa: S608
-"""SQL: the latest completed transcription of a media that an owner may see, or any of them if none
-is completed, and how many there are. Parameters: `media_id`, `owner`."""
+"""SQL: the latest completed transcription of a media item that an owner may see, or any of them if
+none is completed, and how many there are. Parameters: `media_id`, `owner`."""
 
 
 def locked_row(connection: Connection[DictRow], id: str) -> DictRow:

@@ -50,7 +50,7 @@ AUDIO_KINDS = {"site": "Published by the site", "direct": "talk", "upload": None
 
 @dataclass
 class Library:
-    """Requests of two owners, most of them for the same media."""
+    """Requests of two owners, most of them for the same media item."""
 
     client: TestClient
     keys: Keys
@@ -123,7 +123,7 @@ def library(
     postgres: Postgres,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Library]:
-    """Anna has requested everything first; Bert the same media, with texts of his own."""
+    """Anna has requested everything first; Bert the same media item, with texts of his own."""
     home = str(dagster_home)
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)  # what is erased is not in it
     monkeypatch.setattr(dg.DagsterInstance, "get", lambda: dg.DagsterInstance.from_config(home))
@@ -237,7 +237,7 @@ def everything(response: Any) -> str:
 
 def test_no_read_shows_what_came_with_anothers_request(library: Library):
     """Titles, links, metadata and callbacks of Anna are in many answers to her, and in none to
-    Bert, who has requested the same media."""
+    Bert, who has requested the same media item."""
     shown_to_anna: set[str] = set()
     library.fill_lake()
     ids = library.shared + library.annas + library.erased

@@ -185,7 +185,7 @@ def test_a_canceled_run_that_hangs_is_ended_within_seconds(
 def test_a_download_that_another_transcription_needs_stays(
     request_store: RequestStore, run_store: RunStore, instance, settings
 ):
-    """If another transcription of the same media is not finished."""
+    """If another transcription of the same media item is not finished."""
     key = submit(request_store)
     source = MediaSource(MEDIA, "direct", "https://example.org/x.mp3", "Generic")
     request_store.submit(source, TranscriptionOptions(model="tiny"))

@@ -85,7 +85,7 @@ class Library:
             )
 
     def retire_audio(self, id: str) -> None:
-        """Remove a media's audio, as retention does."""
+        """Remove a media item's audio, as retention does."""
         with self.store.postgres.transaction() as connection:
             connection.execute(
                 "update ytcaption.media set audio_key = null, audio_sha256 = null where id = %s",

@@ -215,17 +215,17 @@ class Client:
         return download(self._transport, f"{_path(id)}/audio", path, on_progress)
 
     def media(self, media_id: str) -> MediaVersions:
-        """Return a media, and which of your transcriptions of it was completed last."""
+        """Return a media item, and which of your transcriptions of it was completed last."""
         return read_as(MediaVersions, self._transport.send(Call("GET", _media_path(media_id))))
 
     def versions(self, media_id: str) -> Iterator[Transcription]:
-        """Yield your transcriptions of a media, newest first; pages are fetched as needed."""
+        """Yield your transcriptions of a media item, newest first; pages are fetched as needed."""
         address = f"{_media_path(media_id)}/versions"
         for page in pages(self._transport, Page, address, {"limit": PAGE}):
             yield from page.items
 
     def latest(self, media_id: str, format: CaptionFormat | str = CaptionFormat.JSON) -> str:
-        """Return the result of the transcription of a media that was completed last."""
+        """Return the result of the transcription of a media item that was completed last."""
         address = f"{_media_path(media_id)}/versions/latest"
         call = Call("GET", address, params={"format": str(format)})
         return self._transport.send(call).content.decode()

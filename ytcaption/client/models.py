@@ -157,7 +157,7 @@ class Transcription(Model):
 
 
 class MediaVersions(Model):
-    """A media and your transcriptions of it.
+    """A media item and your transcriptions of it.
 
     Attributes:
         versions: number of transcriptions, in any status.

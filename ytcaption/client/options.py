@@ -55,7 +55,7 @@ class SearchOptions(TypedDict, total=False):
 
     `mode`: by words, by meaning, or by both; `channel`: an id, or a whole name; `published_from`,
     `published_to`: days, inclusive; `sort`: the best first, the newest or the oldest; `hits`: per
-    media.
+    media item.
     """
 
     mode: Literal["keyword", "semantic", "hybrid"] | None

@@ -35,7 +35,7 @@ class Hit(SpokenSegment):
 
 
 class SearchResult(Model):
-    """A media that matches, with its best hits in order of time.
+    """A media item that matches, with its best hits in order of time.
 
     Attributes:
         hit_count: of all its segments.

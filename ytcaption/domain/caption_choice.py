@@ -35,7 +35,7 @@ class CaptionsWanted:
 
 @dataclass(frozen=True)
 class CaptionOffers:
-    """The tracks of a media, each by its source's code, such as `en-US`.
+    """The tracks of a media item, each by its source's code, such as `en-US`.
 
     Attributes:
         manual: made by people.

@@ -105,7 +105,7 @@ class PlaylistUrl(InputError):
 
 
 class SingleMedia(InputError):
-    """The URL is one media, not a list that could be a channel."""
+    """The URL is one media item, not a list that could be a channel."""
 
     code = "single_media"
 

@@ -1,4 +1,4 @@
-"""A request: a media, options, and the one id that both make."""
+"""A request: a media item, options, and the one id that both make."""
 
 import base64
 import hashlib
@@ -45,7 +45,7 @@ class TranscriptionStatus(StrEnum):
 
 @dataclass(frozen=True)
 class TranscriptionOptions:
-    """The options that change the text. Equal options on one media are one transcription.
+    """The options that change the text. Equal options on one media item are one transcription.
 
     Attributes:
         model: a name on the settings' list, such as `base`.
@@ -186,7 +186,7 @@ def run_key(id: str, attempt: int) -> str:
 
 
 def partition_key(media: str, options: TranscriptionOptions) -> str:
-    """Return `<media>.<26>`: the same media and options always give the same key.
+    """Return `<media>.<26>`: the same media item and options always give the same key.
 
     This is the only place that makes keys. At most 120 characters of `[A-Za-z0-9_-]` and one dot,
     the

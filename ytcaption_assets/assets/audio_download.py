@@ -52,7 +52,7 @@ def audio_download(
     downloader: Downloader,
     audio_decoder: AudioDecoder,
 ) -> dg.MaterializeResult:
-    """The media's best audio as its source has it, stored once per media with its checksum and
+    """The media's best audio as its source has it, stored once per media item with its checksum and
     description; or the source's own captions, where the options prefer them."""
     with claimed_work(context, run_store) as work:
         steps = _Steps(work, run_store, object_store, workspace, downloader, audio_decoder)

@@ -1,4 +1,4 @@
-"""Accuracy of a transcript, measured by captions that people made for the same media."""
+"""Accuracy of a transcript, measured by captions that people made for the same media item."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -95,7 +95,7 @@ class FeedReader:
         return self._items(event)
 
     def items(self, items: list[ListedItem]) -> Iterator[ListedItem]:
-        """Yield all items, each media once; further parts of the feed are fetched when needed.
+        """Yield all items, each media item once; further parts of the feed are fetched when needed.
 
         Args:
             items: the result of `first`.

@@ -39,7 +39,7 @@ def channel_source(
 
     Raises:
         InvalidUrl, BlockedAddress: see `resolve_source`.
-        SingleMedia: the URL is one media.
+        SingleMedia: the URL is one media item.
         UnsupportedSite: a page of a listed site that is not a list.
     """
     parsed = parse_url(url)

@@ -31,7 +31,7 @@ NEEDED = {"term_trend": {"terms": "anna1"}, "first_mentions": {"term": "hello"}}
 
 @pytest.fixture
 def add_media(settings: Settings, request_store: RequestStore) -> Callable[..., None]:
-    """Return a function that requests a media and stores it in the lake."""
+    """Return a function that requests a media item and stores it in the lake."""
     catalog = TranscriptCatalog.from_settings(settings)
 
     def add_media(owner: str, name: str, title: str | None = None) -> None:

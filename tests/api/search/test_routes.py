@@ -54,7 +54,7 @@ def test_a_hit_has_its_marks_its_context_and_its_links(client: TestClient, world
 
 
 def test_pages_are_complete(client: TestClient, request_store: RequestStore) -> None:
-    """With the same filters, each media once, whatever is added meanwhile."""
+    """With the same filters, each media item once, whatever is added meanwhile."""
     for number in range(1, 6):
         add_said(request_store, f"n{number}", "some words", published=f"2026-0{number}-01")
     seen, url = [], f"{PATH}?q=words&sort=time&limit=2&from=2026-02-01"
@@ -142,7 +142,7 @@ def test_a_mode_that_is_not_installed_says_what_to_install(
 def test_pages_by_meaning_are_complete(
     client: TestClient, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each media once; a cursor of one mode is not valid in another."""
+    """Each media item once; a cursor of one mode is not valid in another."""
     toy = ToyEmbedder({"dog": (1, 0, 0), "puppy": (0.9, 0.1, 0)})
     monkeypatch.setattr(WorkerEmbedder, "encode", lambda _, texts, wait_s: toy.encode(texts))
     for number in range(1, 5):
@@ -233,7 +233,7 @@ def test_a_person_finds_what_was_said(
     assert object_store.exists(document_key(id))
     page = Page(browser, f"{server_url}/")
     page.find("words").send_keys('"your country"\n')
-    page.wait(lambda: page.find("found-title").text == "3 matches in 1 media")
+    page.wait(lambda: page.find("found-title").text == "3 matches in 1 media item")
     box = page.find("found-list")
     assert box.find_element(By.CLASS_NAME, "found-title").text == EVIL
     assert box.find_elements(By.TAG_NAME, "b") == []

@@ -1,4 +1,4 @@
-"""Versions of a media, and retranscription."""
+"""Versions of a media item, and retranscription."""
 
 from dataclasses import replace
 
@@ -88,7 +88,7 @@ def test_versions_come_page_by_page(client: TestClient, world: World) -> None:
 def test_no_completed_version_is_409_and_an_unknown_media_404(
     client: TestClient, world: World
 ) -> None:
-    """This holds for every route of a media."""
+    """This holds for every route of a media item."""
     make_version(world, BASE, None)
     assert client.get(f"{PATH}/versions/latest").status_code == 409
     assert client.get(PATH).json()["latest"] is None

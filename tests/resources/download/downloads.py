@@ -36,7 +36,7 @@ def download_audio(
     on_progress: Callable[[int, int | None], None],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Download:
-    """Download a media's audio without looking for captions."""
+    """Download a media item's audio without looking for captions."""
     download = downloader.captions_or_audio(source, folder, None, on_progress, should_stop)
     assert isinstance(download, Download)
     return download

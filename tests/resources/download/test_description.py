@@ -1,4 +1,4 @@
-"""The untrusted description of a media, cleaned."""
+"""The untrusted description of a media item, cleaned."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The folder of a media's partial download, and who may remove it."""
+"""The folder of a media item's partial download, and who may remove it."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def removed_by_another(workspace: Workspace) -> bool:
 
 
 def test_what_nobody_holds_goes_lock_and_all(workspace: Workspace):
-    """That of another media stays. Again, it is gone already."""
+    """That of another media item stays. Again, it is gone already."""
     for media in (MEDIA, "url-y"):
         with workspace.download_directory(media) as folder:
             (folder / "media.part").write_bytes(b"half")

@@ -34,7 +34,7 @@ View = Callable[..., list[dict]]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> LakeFiles:
-    """Write the files of that library; as in the lake, each media has one row."""
+    """Write the files of that library; as in the lake, each media item has one row."""
     folder = tmp_path_factory.mktemp("lake")
     files_by_table: dict[str, list[LakeFile]] = {table: [] for table in TABLES}
     for number, document in enumerate(LIBRARY):
@@ -91,7 +91,7 @@ def test_speaking_rate_is_words_per_minute(view: View):
 
 @pytest.mark.long
 def test_media_counts_once_by_its_newest_transcript(view: View):
-    """An older model's transcript of the same media is not counted."""
+    """An older model's transcript of the same media item is not counted."""
     assert view(
         "top_terms", channel="South", since="2026-01-01", min_length="1", until="2026-01-03"
     )
@@ -100,7 +100,7 @@ def test_media_counts_once_by_its_newest_transcript(view: View):
 
 
 def test_talk_share_counts_silence(view: View):
-    """Four fifths of each second hold speech; a media without speech is counted as silent."""
+    """Four fifths of each second hold speech; a media item without speech is counted as silent."""
     rows = view("talk_share", channel="south", since="2026-02-01", until="2026-02-28")
     assert len(rows) == 1
     assert rows[0]["talk_share"] == pytest.approx(0.8)
@@ -185,7 +185,7 @@ def test_terms_of_many_words_need_little_memory(many_words: LakeFiles, n: str, t
 
 @pytest.mark.long
 def test_pairs_and_triples_end_with_their_segment(view: View):
-    """No term extends over the end of a segment, a media or a file."""
+    """No term extends over the end of a segment, a media item or a file."""
     pairs = {row["term"]: row for row in view("top_terms", n="2")}
     triples = {row["term"] for row in view("top_terms", n="3")}
     assert "coal8 coal9" in pairs and "coal9 coal10" not in pairs

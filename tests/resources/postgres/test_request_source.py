@@ -86,8 +86,8 @@ def test_what_was_of_the_media_is_given_to_its_owner(connection: Connection[Dict
 
 
 def test_the_version_before_goes_on_working(connection: Connection[DictRow]):
-    """What it requests inherits its owner's title and link; a media that it creates gives its title
-    to the request that came with it, and to no later one."""
+    """What it requests inherits its owner's title and link; a media item that it creates gives its
+    title to the request that came with it, and to no later one."""
 
     def request(id: str, owner: str) -> tuple[str | None, str | None]:
         row = connection.execute(OLD_REQUEST, (id, owner)).fetchone()

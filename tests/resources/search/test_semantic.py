@@ -152,7 +152,7 @@ def test_filters_and_versions(
 def test_pages_cover_all_media(
     request_store: RequestStore, store: EmbeddingStore, search: Search
 ) -> None:
-    """Each media is on one page, in either mode."""
+    """Each media item is on one page, in either mode."""
     for number in range(7):
         add_said(request_store, f"n{number}", *["dog"] * (number + 1))
     embed_all(store)

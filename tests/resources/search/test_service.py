@@ -205,7 +205,7 @@ def test_filters(request_store: RequestStore, search: Search) -> None:
 
 @pytest.mark.long
 def test_orders_pages_and_counts(request_store: RequestStore, search: Search) -> None:
-    """The best, newest or oldest first; each media once over all pages; counts cover all."""
+    """The best, newest or oldest first; each media item once over all pages; counts cover all."""
     for number in range(1, 8):
         texts = ["words"] * (number if number < 5 else 1)
         add_said(

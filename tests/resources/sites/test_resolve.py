@@ -96,7 +96,7 @@ def test_what_is_not_one_video_is_refused_at_once(
     ],
 )  # fmt: skip
 def test_listed_extractors_give_their_own_ids(url: str, media_id: str, page: str) -> None:
-    """Where ids are unique on a site, all links to one media share it."""
+    """Where ids are unique on a site, all links to one media item share it."""
     source = resolve(url)
     assert (source.media_id, source.url, source.kind) == (media_id, page, "site")
 
@@ -114,7 +114,7 @@ def test_other_sites_are_known_by_the_hash_of_the_canonical_url() -> None:
 
 
 def test_a_direct_url_keeps_its_query() -> None:
-    """A signed link stays as it was; another query is another media."""
+    """A signed link stays as it was; another query is another media item."""
     one = resolve("https://cdn.example.org/talk.mp3?utm_source=x&sig=1")
     two = resolve("https://cdn.example.org/talk.mp3?utm_source=x&sig=2")
     assert one.kind == "direct" and one.extractor == "Generic"

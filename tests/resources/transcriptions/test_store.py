@@ -108,7 +108,7 @@ def test_eight_at_once_make_one_transcription(
 
 
 def test_other_options_are_another_transcription(request_store: RequestStore):
-    """One media with two sets of options is two transcriptions."""
+    """One media item with two sets of options is two transcriptions."""
     request_store.submit(SOURCE, OPTIONS)
     request_store.submit(SOURCE, TranscriptionOptions("base"))
     assert status_counts(request_store.postgres)[TranscriptionStatus.QUEUED] == 2

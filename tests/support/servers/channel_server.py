@@ -42,7 +42,7 @@ _CODE = re.compile(
 
 @dataclass
 class Lively:
-    """Three transcriptions, two of one media, of two owners.
+    """Three transcriptions, two of one media item, of two owners.
 
     What is not allowed as things stand is refused, as it would be to anybody.
     """

@@ -64,8 +64,8 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
 
 @pytest.mark.slow
 def test_never_transcribes_the_audio(graph: Graph, media_server: MediaServer):
-    """The same media with `never` is another transcription, made of the audio; the known captions
-    stay known, and other options still use them."""
+    """The same media item with `never` is another transcription, made of the audio; the known
+    captions stay known, and other options still use them."""
     url = serve_stream(media_server, {"en": TRACK})
     assert graph.run(graph.submit(url), resources={"transcriber": NoModel()}).success
     never = graph.submit(url, replace(TINY, captions="never"))

@@ -118,7 +118,7 @@ def test_the_lake_is_opened_while_the_model_works(
 
 @pytest.mark.slow
 def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
-    """A second transcription of the same media, with other options, downloads nothing."""
+    """A second transcription of the same media item, with other options, downloads nothing."""
     url = media_server.url("jfk.flac")
     assert graph.run(graph.submit(url)).success
     sent = media_server.bytes_sent("/jfk.flac")

@@ -1,4 +1,4 @@
-"""Links that open a media at a given second."""
+"""Links that open a media item at a given second."""
 
 from urllib.parse import urlsplit
 

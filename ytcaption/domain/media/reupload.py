@@ -11,7 +11,7 @@ _SIZE_SHARE = 0.02
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """What is known of a media's audio at one time; None: not known.
+    """What is known of a media item's audio at one time; None: not known.
 
     Attributes:
         duration_s: as stated or measured.

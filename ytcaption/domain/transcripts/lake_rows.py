@@ -29,7 +29,7 @@ def lake_rows(
         accuracy: None: there are no captions to compare with.
 
     Raises:
-        ValueError: the transcript is of another media.
+        ValueError: the transcript is of another media item.
     """
     import pyarrow as pa
 

@@ -251,7 +251,7 @@ def print_overview(state: "Overview", console: "Console") -> None:
         line = f"{each.part} is paused since {since} by {each.paused_by}{reason}"
         console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"{state.media_count:,} media, {decimal(state.audio_bytes)} of audio; "
+        f"{state.media_count:,} media items, {decimal(state.audio_bytes)} of audio; "
         f"{decimal(state.disk_free_bytes)} of {decimal(state.disk_total_bytes)} free.",
         soft_wrap=True,
     )

@@ -59,7 +59,7 @@ def export(
         ),
     ] = None,
     versions: Annotated[
-        bool, typer.Option("--versions", help="All versions of a media, not only the newest.")
+        bool, typer.Option("--versions", help="All versions of a media item, not only the newest.")
     ] = False,
     min_s: Annotated[float, typer.Option(min=0.1, help="Shortest clip, in seconds.")] = 1.0,
     max_s: Annotated[float, typer.Option(min=0.5, help="Longest clip, in seconds.")] = 20.0,

@@ -33,7 +33,7 @@ def search(
         ),
     ],
     channel: Annotated[str | None, typer.Option(help="Id or full name of a channel.")] = None,
-    media: Annotated[str | None, typer.Option(help="Id of one media.")] = None,
+    media: Annotated[str | None, typer.Option(help="Id of one media item.")] = None,
     language: Annotated[
         str | None, typer.Option(help="Language of the text, such as en or German.")
     ] = None,
@@ -55,10 +55,10 @@ def search(
     sort: Annotated[
         str, typer.Option(help="relevance, recency (newest first) or time (oldest first).")
     ] = "relevance",
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Media at most.")] = 10,
-    hits: Annotated[int, typer.Option(min=1, max=100, help="Hits shown per media at most.")] = 3,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Media items shown.")] = 10,
+    hits: Annotated[int, typer.Option(min=1, max=100, help="Hits shown per media item.")] = 3,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON per media.")
+        bool, typer.Option("--json", help="Print one line of JSON per media item.")
     ] = False,
 ) -> None:
     """Search the text of all transcripts of this installation (docs/reference/search.md).
@@ -123,9 +123,8 @@ def _print(page: "SearchResults") -> None:
         console.print()
     stderr = Console(stderr=True, highlight=False)
     more = "" if page.is_complete else "more than "
-    stderr.print(
-        f"{more}{_hits(page.hit_count)} in {page.media_count:,} media", markup=False, style="dim"
-    )
+    items = f"{page.media_count:,} media item{'' if page.media_count == 1 else 's'}"
+    stderr.print(f"{more}{_hits(page.hit_count)} in {items}", markup=False, style="dim")
     for note in page.notes:
         stderr.print(printable(note), markup=False)
 

@@ -1,4 +1,4 @@
-"""Links that open a media at a second."""
+"""Links that open a media item at a second."""
 
 import pytest
 

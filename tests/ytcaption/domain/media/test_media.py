@@ -25,7 +25,7 @@ def test_a_url_is_one_media(one: str, other: str):
 
 @given(st.binary(max_size=50), st.binary(max_size=50))
 def test_uploads_are_known_by_their_bytes(one: bytes, other: bytes):
-    """The same file under two names is one media."""
+    """The same file under two names is one media item."""
     ids = [upload_media_id(hashlib.sha256(data).hexdigest()) for data in (one, other)]
     assert (ids[0] == ids[1]) == (one == other)
     assert all(len(media) == len("upload-") + 26 for media in ids)

@@ -115,7 +115,7 @@ def test_a_title_that_came_with_a_request_is_not_stored():
 
 
 def test_rows_of_another_media_are_refused():
-    """A transcript is never filed under a media that it was not made from."""
+    """A transcript is never filed under a media item that it was not made from."""
     transcript, _, info = make_document("first")
     with pytest.raises(ValueError, match="was not made from"):
         lake_rows(transcript, make_document("second")[1], info)

@@ -25,7 +25,7 @@ def test_hits_are_shown_with_their_time(request_store: RequestStore) -> None:
     assert "2026-11-24 · en · 3 hits" in result.stdout
     assert "0:10  ask what you can do for your country." in result.stdout
     assert "\x1b[31mone" not in result.stdout
-    assert "3 hits in 1 media" in result.stderr
+    assert "3 hits in 1 media item" in result.stderr
 
 
 def test_json_is_one_line_per_media(request_store: RequestStore) -> None:
@@ -42,7 +42,7 @@ def test_no_results_is_status_1(request_store: RequestStore) -> None:
     add_said(request_store, "one", *SPOKEN)
     result = run("elephants", "--from", "2026-01-01", "--sort", "recency")
     assert result.exit_code == 1
-    assert "0 hits in 0 media" in result.stderr
+    assert "0 hits in 0 media items" in result.stderr
 
 
 @pytest.mark.parametrize(
