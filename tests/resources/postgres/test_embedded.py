@@ -224,7 +224,7 @@ def test_a_killed_user_does_not_keep_it(home: Path):
     assert not is_alive(pid)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_first_users_at_once(new_home: Path):
     """Both find one server, made once."""
     processes = [

@@ -21,12 +21,8 @@ from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 
 pytestmark = [
-    pytest.mark.long,  # it starts a Postgres of its own
-    pytest.mark.parametrize(
-        "database_server",
-        [pytest.param("embedded", marks=pytest.mark.slow), *SERVERS[1:]],
-        indirect=True,
-    ),
+    pytest.mark.slow,  # it starts a Postgres of its own
+    pytest.mark.parametrize("database_server", SERVERS, indirect=True),
 ]
 
 NEXT = migrations()[-1].number + 1
@@ -71,7 +67,6 @@ def change_of(plan: MigrationPlan, place: int, table: str = "media") -> TableCha
     return next((change for change in changes if change.table == table), None)
 
 
-@pytest.mark.slow
 def test_locks_and_their_causes_are_found(filled: Settings, monkeypatch: pytest.MonkeyPatch):
     """However a migration is written; sizes are those of the real tables, whose rows are not
     touched."""
@@ -113,7 +108,6 @@ def test_locks_and_their_causes_are_found(filled: Settings, monkeypatch: pytest.
     assert plan_migrations(filled).steps == ()
 
 
-@pytest.mark.slow
 def test_what_cannot_be_applied_is_said_before(filled: Settings, monkeypatch: pytest.MonkeyPatch):
     """With the file and Postgres' own words."""
     with pytest.raises(SetupError, match=r'_new.sql cannot be applied .* column "colour" of'):
@@ -142,7 +136,6 @@ def test_the_command_prints_it(filled: Settings, monkeypatch: pytest.MonkeyPatch
     assert step["changes"][0]["blocks"] == "reads and writes"
 
 
-@pytest.mark.slow
 def test_a_migration_lets_others_pass_while_it_waits(
     filled: Settings, monkeypatch: pytest.MonkeyPatch
 ):
@@ -167,7 +160,6 @@ def test_a_migration_lets_others_pass_while_it_waits(
         connection.execute("select note from ytcaption.media limit 1")
 
 
-@pytest.mark.slow
 def test_a_migration_gives_up_with_the_cause(filled: Settings, monkeypatch: pytest.MonkeyPatch):
     """Nothing of it is applied."""
     planned(filled, monkeypatch, "alter table ytcaption.media add column note text")

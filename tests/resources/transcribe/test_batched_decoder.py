@@ -142,7 +142,7 @@ def test_no_word_of_a_long_recording_is_lost(transcriber, reference):
     assert [each.index for each in result.segments] == list(range(len(result.segments)))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_callers_share_batches(transcriber, groups):
     """Threads with a clip each get about the same text as alone, in fewer groups than clips."""
     short = [each for each in clips(DATA) if each.language == "en" and each.duration_s < 12]

@@ -162,7 +162,7 @@ def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaSe
     assert counts["transcripts"] == 1 and counts["words"] == before.word_count
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_force_does_all_of_it_again(graph: Graph, media_server: MediaServer):
     """Downloaded and transcribed again; the rows still exist once."""
     url = media_server.url("jfk.flac")

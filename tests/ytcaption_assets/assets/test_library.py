@@ -137,7 +137,7 @@ def test_the_report_is_stored_with_its_plots(
     assert "http" not in re.sub(r"base64,[^\"]+", "", page)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_both_are_made_each_night(catalog: TranscriptCatalog, settings: Settings):
     """By one job of the code location, on a schedule that is on."""
     definitions = build_definitions(settings)
