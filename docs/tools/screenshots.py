@@ -98,7 +98,7 @@ def _channels(browser: webdriver.Chrome, reader: Reader) -> None:
 def _dagster(browser: webdriver.Chrome, reader: Reader) -> None:
     browser.set_window_size(WIDE, 700)
     browser.get(f"{reader.dagster}/asset-groups")
-    _until(browser, lambda: "Materialize all" in browser.page_source)
+    _until(browser, lambda: "captions" in browser.find_element(By.TAG_NAME, "body").text)
     time.sleep(3)  # it moves until it fits
     keys = ActionChains(browser)
     keys.key_down(Keys.ALT).send_keys("e").key_up(Keys.ALT).perform()  # expands all groups

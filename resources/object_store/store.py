@@ -19,6 +19,8 @@ from ytcaption.domain.errors import ObjectCorrupt, SetupError, StorageError
 from ytcaption.settings.settings import Settings
 
 _MAX_KEY_LENGTH = 512
+_READINGS = 2
+"""A wrong digest is read once more: bytes may have changed on their way from S3."""
 # No part begins with a dot, so that a key names neither `..` nor a temporary file.
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
@@ -135,10 +137,11 @@ class ObjectStore(dg.ConfigurableResource):
             ObjectNotFound: no such key.
             ObjectCorrupt: the bytes have another digest.
         """
-        data = self._backend().read_bytes(_checked(key))
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            raise _corrupt(key)
-        return data
+        for _ in range(_READINGS):
+            data = self._backend().read_bytes(_checked(key))
+            if sha256 is None or hashlib.sha256(data).hexdigest() == sha256:
+                return data
+        raise _corrupt(key)
 
     @contextmanager
     def local_file(self, key: str, sha256: str | None = None) -> Iterator[Path]:
@@ -152,13 +155,12 @@ class ObjectStore(dg.ConfigurableResource):
             ObjectCorrupt: the bytes have another digest.
             DiskFull: no space left for the copy.
         """
-        with self._backend().local_file(_checked(key)) as path:
-            if sha256 is not None:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                if digest != sha256:
-                    raise _corrupt(key)
-            yield path
+        for _ in range(_READINGS):
+            with self._backend().local_file(_checked(key)) as path:
+                if sha256 is None or _sha256_of(path) == sha256:
+                    yield path
+                    return
+        raise _corrupt(key)
 
     def exists(self, key: str) -> bool:
         """Return whether there are bytes under the key."""
@@ -242,6 +244,11 @@ def _checked(key: str) -> str:
     if not is_key(key):
         raise StorageError("A key of the object store holds characters that are not allowed.")
     return key
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _corrupt(key: str) -> ObjectCorrupt:

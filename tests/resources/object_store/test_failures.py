@@ -14,7 +14,12 @@ from resources.object_store import s3 as object_store_s3
 from resources.object_store.store import ObjectStore
 from tests.support.patience import wait_for
 from tests.support.servers.s3_server import S3Fault, S3Server
-from ytcaption.domain.errors import DiskFull, ObjectStoreUnavailable, SetupError
+from ytcaption.domain.errors import (
+    DiskFull,
+    ObjectCorrupt,
+    ObjectStoreUnavailable,
+    SetupError,
+)
 
 LIMIT_BYTES = 1024 * 1024
 
@@ -207,3 +212,25 @@ def test_no_credentials(s3_object_store: ObjectStore, monkeypatch: pytest.Monkey
             s3_object_store.read_bytes("audio/a.m4a")
     finally:
         object_store_s3._client.cache_clear()
+
+
+def test_bytes_that_change_on_their_way_are_read_again(s3: S3Server, s3_object_store: ObjectStore):
+    """One wrong bit in one answer; what stays wrong is called corrupt, with what to do."""
+    data = b"published" * 1000
+    written = s3_object_store.write_bytes("audio/a.m4a", data)
+
+    def copied() -> bytes:
+        with s3_object_store.local_file("audio/a.m4a", written.sha256) as path:
+            return path.read_bytes()
+
+    def read() -> bytes:
+        return s3_object_store.read_bytes("audio/a.m4a", written.sha256)
+
+    with s3.failing(S3Fault.FLIPS, answers=1):
+        assert read() == data
+    with s3.failing(S3Fault.FLIPS, answers=2):  # boto3 asks for the size first
+        assert copied() == data
+    assert s3.faults[S3Fault.FLIPS] == 3
+    for use in (read, copied):
+        with s3.failing(S3Fault.FLIPS), pytest.raises(ObjectCorrupt, match="with force"):
+            use()

@@ -24,6 +24,7 @@ class S3Fault(StrEnum):
     REFUSES = "503 SlowDown"
     STALLS = "no answer"
     CUTS = "half of each body"
+    FLIPS = "one bit of each body is wrong"
 
 
 class S3Server:
@@ -32,6 +33,7 @@ class S3Server:
     Attributes:
         url: its endpoint.
         fault: none, or the one of all requests from now on.
+        fault_answers: the fault ends after so many answers; None: it stays.
         faults: how many requests each fault has met.
     """
 
@@ -44,6 +46,7 @@ class S3Server:
         from werkzeug.serving import make_server
 
         self.fault: S3Fault | None = None
+        self.fault_answers: int | None = None
         self.faults: dict[S3Fault, int] = dict.fromkeys(S3Fault, 0)
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(
@@ -75,9 +78,9 @@ class S3Server:
         return bucket
 
     @contextmanager
-    def failing(self, fault: S3Fault) -> Iterator[None]:
-        """Let all answers have a fault while the context lasts."""
-        self.fault = fault
+    def failing(self, fault: S3Fault, answers: int | None = None) -> Iterator[None]:
+        """Let all answers, or the next few, have a fault while the context lasts."""
+        self.fault, self.fault_answers = fault, answers
         try:
             yield
         finally:
@@ -88,6 +91,9 @@ class S3Server:
         if fault is None:
             return self._app(environ, start_response)
         self.faults[fault] += 1
+        if self.fault_answers is not None:
+            self.fault_answers -= 1
+            self.fault = fault if self.fault_answers else None
         match fault:
             case S3Fault.REFUSES:
                 headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(_BUSY)))]
@@ -100,11 +106,19 @@ class S3Server:
                 return self._app(environ, start_response)
             case S3Fault.CUTS:
                 return _half(b"".join(self._app(environ, start_response)))
+            case S3Fault.FLIPS:
+                return [_flipped(b"".join(self._app(environ, start_response)))]
 
 
 def _half(body: bytes) -> Iterator[bytes]:
     """Yield the first half, although the head has announced all: the connection ends."""
     yield body[: len(body) // 2]
+
+
+def _flipped(body: bytes) -> bytes:
+    """Return the body with one bit changed, in its middle."""
+    at = len(body) // 2
+    return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :] if body else body
 
 
 def _quiet(handler: type) -> type:
