@@ -76,6 +76,8 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
 
 SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
     errors.DiskFull: "The disk is full. Nothing was stored; retry when there is space.",
+    errors.OutOfMemory: "The server has too little memory at the moment. Retry later.",
+    errors.SetupError: "The server cannot do this at the moment; its log says why. Retry later.",
     errors.ObjectStoreUnavailable: "The object store does not answer. Retry in a few seconds.",
     errors.DatabaseUnavailable: "The database does not answer. Retry in a few seconds.",
     errors.DatabaseReadOnly: "The database accepts no changes at the moment. Retry in a few "

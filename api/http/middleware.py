@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http import openai_errors
 from api.http.client_address import client_address
-from api.http.errors import HTTP_DETAILS, problem
+from api.http.errors import HTTP_DETAILS, problem, ytcaption_problem
 from api.http.request_id import HEADER, accept_request_id
 from api.http.route_path import route_path
+from resources.shortages import shortage_of
 
 logger = logging.getLogger(__name__)
 access_log = logging.getLogger("api.access")
@@ -85,11 +86,15 @@ class RequestEnvelope:
         inner = {**scope, "method": "GET", "ytcaption.is_head": True} if is_head else scope
         try:
             await self.app(inner, receive, send_enveloped)
-        except Exception:
+        except Exception as error:
             logger.exception("request %s failed", request_id)
             if status:  # the response has begun: the server must break the connection
                 raise
-            await problem(500, "internal_error", HTTP_DETAILS[500])(scope, receive, send_enveloped)
+            if shortage := shortage_of(error):
+                answer = ytcaption_problem(shortage)
+            else:
+                answer = problem(500, "internal_error", HTTP_DETAILS[500])
+            await answer(scope, receive, send_enveloped)
         finally:
             scope.setdefault(
                 "route", inner.get("route")

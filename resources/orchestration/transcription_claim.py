@@ -20,6 +20,7 @@ from resources.orchestration.tags import ATTEMPT_TAG
 from resources.orchestration.trace import asset_span
 from resources.postgres.advisory_locks import work_lock
 from resources.postgres.database_clock import DatabaseClock
+from resources.shortages import shortage_of
 from resources.transcribe.transcriber import OnSegment
 from resources.transcriptions.drafts import DraftWriter, add_drafts
 from resources.transcriptions.reads import get_media
@@ -243,7 +244,9 @@ def _other_errors(context: dg.AssetExecutionContext, claim: _TranscriptionClaim)
         raise
     except YtcaptionError:
         raise
-    except Exception:
+    except Exception as error:
+        if shortage := shortage_of(error):
+            raise shortage from error
         message = "Something went wrong inside ytcaption. The run's log in the Dagster UI has it."
         record_failure(context, claim, INTERNAL_ERROR, message, True)
         raise

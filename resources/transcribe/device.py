@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.processes.native_threads import keep_freed_memory
+from resources.shortages import shortage_of
 from ytcaption.domain.errors import ModelCorrupt, SetupError
 
 if TYPE_CHECKING:
@@ -190,13 +191,15 @@ def _load(directory: Path, placement: Placement) -> "WhisperModel":
             num_workers=placement.workers,
             local_files_only=True,
         )
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, MemoryError) as error:
         if placement.device == "cuda":
             raise SetupError(
                 f"The model cannot be loaded on the GPU ({str(error).splitlines()[0][:120]}). Free "
                 "its memory, choose a smaller model, or set YTCAPTION_DEVICE=cpu."
             ) from error
         logger.warning("loading a model failed: %s", error)
+        if shortage := shortage_of(error):
+            raise shortage from error
         raise ModelCorrupt(
             f"The files of the model '{directory.name}' cannot be loaded. Delete its folder to "
             "fetch it again."

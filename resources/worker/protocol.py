@@ -11,6 +11,7 @@ from typing import Any, Self, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from resources.shortages import shortage_of
 from resources.transcribe.checkpoint import Part
 from resources.transcribe.transcriber import EngineInfo
 from ytcaption.domain.errors import YtcaptionError
@@ -151,8 +152,9 @@ def decode_segment(values: dict[str, Any]) -> Segment:
 
 def encode_error(error: BaseException) -> Message:
     """Return the last message of a failed job. Details of unexpected errors are not sent."""
-    if isinstance(error, YtcaptionError):
-        return {"error": {"code": error.code, "message": error.message}}
+    known = error if isinstance(error, YtcaptionError) else shortage_of(error)
+    if known is not None:
+        return {"error": {"code": known.code, "message": known.message}}
     return {"error": {"code": "internal_error", "message": "Something went wrong in the worker."}}
 
 

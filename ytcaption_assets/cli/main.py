@@ -222,6 +222,13 @@ def run() -> None:
         sys.stderr.write(f"ytcaption: {error.message}\n")
         is_usage = isinstance(error, InputError | QueryError)  # a retry cannot succeed
         sys.exit(EXIT_USAGE if is_usage else EXIT_FAILED)
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        from resources.shortages import shortage_of
+
+        if (shortage := shortage_of(error)) is None:
+            raise
+        sys.stderr.write(f"ytcaption: {shortage.message}\n")
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.stderr.write("ytcaption: stopped. Run the command again to continue.\n")
         sys.exit(EXIT_INTERRUPTED)

@@ -1,5 +1,6 @@
 """What holds for every request: ids, headers, access, logging, limits."""
 
+import errno
 import logging
 import socket
 
@@ -136,6 +137,39 @@ def test_an_unexpected_error_is_a_500_without_a_traceback(
     assert "X-Content-Type-Options" in answer.headers
     assert any(answer.json()["request_id"] in record.getMessage() for record in caplog.records)
     assert "select secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "detail", "log"),
+    [
+        (MemoryError("secret"), "out_of_memory", "too little memory", "Stop other programs"),
+        (OSError(errno.ENOSPC, "secret"), "disk_full", "disk is full", "Free some space"),
+        (OSError(errno.EMFILE, "secret"), "setup_error", "its log says why", "LimitNOFILE"),
+    ],
+    ids=["memory", "disk", "files"],
+)
+def test_a_shortage_of_the_machine_is_a_503_that_says_so(
+    client: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    code: str,
+    detail: str,
+    log: str,
+) -> None:
+    """Whatever library ran into it; the log says what the operator can do."""
+
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(usage, "usage_of", broken)
+
+    answer = client.get("/api/v1/usage")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, code)
+    assert detail in answer.json()["detail"] and "secret" not in answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    assert log in caplog.text
 
 
 def test_one_log_line_per_request_without_its_query(

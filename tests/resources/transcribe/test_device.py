@@ -1,5 +1,6 @@
 """Choice of device and number format, with simulated answers of ctranslate2 and torch."""
 
+import subprocess
 import sys
 import threading
 import time
@@ -138,3 +139,28 @@ def test_unreadable_weights_are_corrupt(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelCorrupt):
         loaded_model(tmp_path, "0", Placement("cpu", "int8", 1))
+
+
+_LOAD_WITH_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+import faster_whisper
+from resources.transcribe.device import Placement, loaded_model
+from ytcaption.domain.errors import OutOfMemory
+
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 40_000_000,) * 2)
+try:
+    loaded_model(Path(sys.argv[1]), "1", Placement("cpu", "int8", 1))
+except OutOfMemory as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.model
+def test_too_little_memory_is_not_called_a_corrupt_model(model_home):
+    """Its files are whole: fetching them again would not help."""
+    command = [sys.executable, "-c", _LOAD_WITH_LITTLE_MEMORY, str(model_home / "tiny.en")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "too little memory" in result.stdout, result.stderr

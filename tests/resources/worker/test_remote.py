@@ -25,7 +25,7 @@ from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import TINY_EN, samples, text
 from tests.support.patience import wait_for
 from tests.support.workers import TIMEOUT_S, TOKEN, WorkerHome, recording
-from ytcaption.domain.errors import DiskFull, ModelCorrupt, SetupError
+from ytcaption.domain.errors import DiskFull, ModelCorrupt, OutOfMemory, SetupError
 from ytcaption.settings.settings import Settings
 
 pytestmark = pytest.mark.model
@@ -221,6 +221,7 @@ def test_errors_keep_their_class(home):
         error = decode_error(encode_error(kind("So it is.")))
         assert type(error) is kind
         assert error.message == "So it is."
+    assert type(decode_error(encode_error(MemoryError()))) is OutOfMemory
     assert decode_error(encode_error(RuntimeError("secret"))) is None
     assert "secret" not in str(encode_error(RuntimeError("secret")))
 

@@ -209,6 +209,21 @@ def test_an_unexpected_error_is_reported_without_details(graph: Graph, media_ser
     assert row.error_message is not None and "secret" not in row.error_message
 
 
+@pytest.mark.long
+def test_too_little_memory_is_said(graph: Graph, media_server: MediaServer):
+    """It is tried again; people read what to do instead of a trace."""
+    key = graph.submit(media_server.url("jfk.flac"))
+
+    def explode() -> None:
+        raise RuntimeError("mkl_malloc: failed to allocate memory")
+
+    Meddler.meddle = staticmethod(explode)
+    assert not graph.run(key, attempt=1, resources={"transcriber": Meddler()}).success
+    row = get_transcription(graph.store.postgres, key)
+    assert (row.status, row.error_code) == (TranscriptionStatus.QUEUED, "out_of_memory")
+    assert row.error_message is not None and "smaller model" in row.error_message
+
+
 def test_a_partition_without_a_request_fails_clearly(graph: Graph):
     """It was added by hand in the UI."""
     key = "youtube-nobody.aaaaaaaaaaaaaaaaaaaaaaaaaa"
