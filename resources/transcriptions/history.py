@@ -1,4 +1,4 @@
-"""Events of one transcription: all of them, or page by page for its requesters."""
+"""Events of one transcription, page by page for its requesters."""
 
 from typing import LiteralString
 from uuid import UUID
@@ -27,16 +27,6 @@ where transcription_id = %(id)s and number > %(number)s
         where id = (event.data ->> 'request_id')::uuid and owner = %(owner)s))
 order by number limit %(limit)s
 """  # noqa: S608
-
-
-def transcription_events(postgres: Postgres, id: str) -> list[EventRow]:
-    """Return all events of a transcription, oldest first."""
-    rows = postgres.rows(
-        f"select {EVENT_COLUMNS} from ytcaption.event "  # noqa: S608
-        "where transcription_id = %(id)s order by number",
-        {"id": id},
-    )
-    return [EventRow(**row) for row in rows]
 
 
 def event_history(

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
 from tests.support.patience import wait_for
@@ -21,6 +20,7 @@ from tests.support.servers.live_api import (
     Reader,
     answers,
 )
+from tests.support.transcription_events import transcription_events
 from ytcaption.settings.settings import Settings
 
 ROUTE = "/api/v1/transcriptions"

@@ -10,11 +10,11 @@ from fastapi.testclient import TestClient
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import document_key
 from resources.orchestration.orchestrator import Orchestrator
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_transcription
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World
 from tests.api.keys import Keys, Name
 from tests.support.patience import patience, wait_for
+from tests.support.transcription_events import transcription_events
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.errors import ClaimLost, LakeUnavailable
 from ytcaption.domain.media.media import MediaSource

@@ -6,12 +6,12 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.listing import ListFilter, transcription_page
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, World
 from tests.api.keys import Keys
+from tests.support.transcription_events import transcription_events
 from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions/batch"

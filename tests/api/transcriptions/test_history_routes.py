@@ -7,10 +7,10 @@ from fastapi.testclient import TestClient
 
 from resources.postgres.connection import Postgres
 from resources.transcriptions.actions import TranscriptionActions
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World
 from tests.api.keys import Keys
+from tests.support.transcription_events import transcription_events
 
 LINK = "https://youtu.be/dQw4w9WgXcQ"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"

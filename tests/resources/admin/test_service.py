@@ -16,10 +16,10 @@ from resources.orchestration.pauses import (
     resume,
 )
 from resources.postgres.connection import Postgres
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_transcription, status_counts
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
+from tests.support.transcription_events import transcription_events
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption.settings.settings import Settings

@@ -12,7 +12,6 @@ from resources.maintenance.check_registry import ALL_CHECKS
 from resources.object_store.s3 import COPY_PREFIX
 from resources.object_store.store import ObjectStore, audio_key, document_key, upload_key
 from resources.postgres.advisory_locks import block_removals, work_lock
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.replay import check_replay
 from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
@@ -25,6 +24,7 @@ from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
 )
 from tests.resources.maintenance.test_erasure import MEDIA, SMALL
 from tests.support.lake_rows import transcript_ids
+from tests.support.transcription_events import transcription_events
 from ytcaption.domain.events import EventType
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption.domain.transcripts.transcript import Transcript

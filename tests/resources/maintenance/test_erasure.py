@@ -19,7 +19,6 @@ from resources.orchestration.partitions import transcription_partitions
 from resources.postgres.advisory_locks import work_lock
 from resources.postgres.connection import Postgres
 from resources.transcriptions.captions import store_captions
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.listing import transcription_page
 from resources.transcriptions.reads import get_media, get_transcription, transcript_timings
 from resources.transcriptions.run_store import RunStore
@@ -27,6 +26,7 @@ from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.embedding import ToyEmbedder
 from tests.support.lake_rows import row_counts
+from tests.support.transcription_events import transcription_events
 from tests.support.transcripts import make_transcript, spoken
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionTrack

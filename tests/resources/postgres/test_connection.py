@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from resources.postgres.connection import Postgres, Role
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_media, get_transcription, status_counts
 from resources.transcriptions.run_settlement import settle_attempt, settle_run, settle_silent
 from resources.transcriptions.run_store import RunStore
@@ -22,6 +21,7 @@ from tests.support.servers.postgres_servers import (
     SERVERS,
     DatabaseServer,
 )
+from tests.support.transcription_events import transcription_events
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError, StorageError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus

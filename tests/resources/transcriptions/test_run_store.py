@@ -8,7 +8,6 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.run_settlement import settle_attempt, settle_run, settle_silent
 from resources.transcriptions.run_store import RunStore
@@ -20,6 +19,7 @@ from tests.support.servers.postgres_servers import (
     SERVERS,
     DatabaseServer,
 )
+from tests.support.transcription_events import transcription_events
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionTrack
 from ytcaption.domain.errors import ClaimLost, TranscriptionBusy

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from resources.postgres.connection import Postgres
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import (
     get_media,
     get_transcription,
@@ -26,6 +25,7 @@ from tests.support.servers.postgres_servers import (
     SERVERS,
     DatabaseServer,
 )
+from tests.support.transcription_events import transcription_events
 from ytcaption.domain.errors import (
     MediaNotFound,
     OptionsMismatch,

@@ -15,7 +15,6 @@ import pytest
 
 from api.http.errors import ytcaption_problem
 from resources.object_store.store import upload_key
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World, serving
 from tests.api.http.test_errors import every_error
@@ -24,6 +23,7 @@ from tests.support.finisher import Finisher
 from tests.support.library import add_said
 from tests.support.patience import patience
 from tests.support.servers.media_server import DATA
+from tests.support.transcription_events import transcription_events
 from tests.support.transcripts import SPOKEN, transcript_of
 from tests.ytcaption.client.conftest import Line
 from ytcaption.client import options, transport

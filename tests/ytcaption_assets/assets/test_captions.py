@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from resources.lake.catalog import TranscriptCatalog
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.run_settlement import settle_run
 from tests.support.servers.captions_server import (
@@ -14,6 +13,7 @@ from tests.support.servers.captions_server import (
     serve_stream,
 )
 from tests.support.servers.media_server import MediaServer
+from tests.support.transcription_events import transcription_events
 from tests.ytcaption_assets.assets.conftest import TINY, Graph
 from tests.ytcaption_assets.assets.test_graph import document, metadata
 from ytcaption.domain.media.media import MediaSource, upload_media_id

@@ -6,9 +6,9 @@ import pytest
 from resources.orchestration import transcription_claim as run_claim
 from resources.orchestration.tags import TRACE_TAG
 from resources.transcribe.transcriber import Transcriber
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.replay import check_replay
 from tests.support.servers.media_server import MediaServer
+from tests.support.transcription_events import transcription_events
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.domain import progress_milestones as milestones
 from ytcaption.domain.transcripts.transcript import Recognition

@@ -30,7 +30,6 @@ from resources.postgres.embedded import running_postgres
 from resources.postgres.migrate import migrate
 from resources.postgres.programs import dump
 from resources.postgres.urls import database_urls, with_database
-from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import completed_ids, get_media, get_transcription
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
@@ -39,6 +38,7 @@ from tests.support.servers.postgres_servers import (
     DEBIAN_PROGRAMS,
     DatabaseServer,
 )
+from tests.support.transcription_events import transcription_events
 from tests.support.transcripts import make_transcript, spoken
 from ytcaption.domain.errors import (
     BackupRunning,
