@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -57,12 +57,17 @@ def read_content(client: httpx.Client) -> Content:
     }
 
 
-def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
+def differences(
+    before: Any, after: Any, *, intended: Iterable[str] = (), place: str = ""
+) -> Iterator[str]:
     """Yield where something of `before` is missing in `after`, or differs there.
 
     A later version may say more: fields and items that only `after` has are no difference.
+
+    Args:
+        intended: patterns of the places that may differ, such as those of `INTENDED`.
     """
-    if any(re.fullmatch(pattern, place) for pattern in INTENDED):
+    if any(re.fullmatch(pattern, place) for pattern in intended):
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for name, value in before.items():
@@ -71,10 +76,12 @@ def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
             if name not in after:
                 yield f"{place}/{name} is missing"
             else:
-                yield from differences(value, after[name], f"{place}/{name}")
+                yield from differences(
+                    value, after[name], intended=intended, place=f"{place}/{name}"
+                )
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for number, (old, new) in enumerate(zip(before, after, strict=True)):
-            yield from differences(old, new, f"{place}/{number}")
+            yield from differences(old, new, intended=intended, place=f"{place}/{number}")
     elif before != after:
         yield f"{place} was {str(before)[:200]!r} and is {str(after)[:200]!r}"
 

@@ -53,3 +53,12 @@ def test_what_a_later_version_adds_is_no_difference(after: dict[str, Any]) -> No
 def test_what_is_gone_or_different_is_named(after: dict[str, Any], expected: str) -> None:
     """With its place and both values."""
     assert list(differences(BEFORE, after)) == [expected]
+
+
+def test_only_the_named_places_may_differ() -> None:
+    """Between two versions; within one version none is named."""
+    after = {**BEFORE, "lake": {"words": {"h1": {"text": "tell"}}}}
+    assert list(differences(BEFORE, after, intended=["/lake/words/[^/]+/text"])) == []
+    assert len(list(differences(BEFORE, after, intended=["/lake/words"]))) == 0
+    assert len(list(differences(BEFORE, after, intended=["/lake/word"]))) == 1
+    assert len(list(differences(BEFORE, after))) == 1
