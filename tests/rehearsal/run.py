@@ -142,7 +142,7 @@ class Rehearsal:
             new.stop()
 
             if self.broken == "back":
-                place.execute("update ytcaption.media set duration_s = 1")
+                place.execute("update ytcaption.webhook set description = 'another'")
             self._continue(old, key, content, "fleurs-en-003.ogg", "going back")
             old.stop()
 
