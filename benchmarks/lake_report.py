@@ -35,7 +35,7 @@ def size_table(measured: Measurements, clients: Sequence[int]) -> Table:
     for query, ours in measured.ours.items():
         cells = []
         for number in clients:
-            our_timing, plain_timing = ours[number], measured.plain_timing[query][number]
+            our_timing, plain_timing = ours[number], measured.plain[query][number]
             cells += [_cell(our_timing), _cell(plain_timing), _ratio(our_timing, plain_timing)]
         table.add_row(query, *cells)
     return table

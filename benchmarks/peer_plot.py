@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -34,8 +35,13 @@ def plotted(rows: list[dict], model: str, run: dict, file: Path) -> None:
     names = [name for name in names if name != "short"] if len(names) > 4 else names
     columns = 2 if len(names) > 1 else 1
     lines = -(-len(names) // columns)
-    style = {"font.family": "DejaVu Sans", "font.size": 10, "svg.fonttype": "none"}
-    with matplotlib.rc_context(style | {"svg.hashsalt": "ytcaption"}):
+    style: dict[Any, Any] = {
+        "font.family": "DejaVu Sans",
+        "font.size": 10,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "ytcaption",
+    }
+    with matplotlib.rc_context(style):
         figure, grid = pyplot.subplots(
             lines, columns, figsize=(5.6 * columns, 3.7 * lines + 1.0), squeeze=False
         )

@@ -16,7 +16,7 @@ from benchmarks.peer_arms import ARMS, REFERENCE
 BEGIN, END = "<!-- peers: begin, made by benchmarks.peer_report -->", "<!-- peers: end -->"
 MEBI = 1024**2
 _NOT_RUN = {"reason": "not run"}
-_NAMES = {"short": "under 6 s", "10min": "10 minutes", "1h": "1 hour"}
+_NAMES: dict[str, str] = {"short": "under 6 s", "10min": "10 minutes", "1h": "1 hour"}
 
 
 def section(run: dict, descriptions: dict[str, str]) -> str:
@@ -83,7 +83,7 @@ def _overview(rows: list[dict]) -> list[str]:
 
 
 def _by_set(rows: list[dict], cell: Callable[[dict], str]) -> list[str]:
-    names = list(dict.fromkeys(row["set"] for row in rows))
+    names = list(dict.fromkeys(str(row["set"]) for row in rows))
     found = {(row["engine"], row["set"]): row for row in rows}
     engines = dict.fromkeys(row["engine"] for row in rows)
     return [

@@ -126,17 +126,18 @@ def _recall_table(
         table.add_column(name, justify="right")
     table.add_row("all compared", "", str(isolated_count), "1.000", f"{median_ms:.1f}")
     connection.execute("set enable_seqscan = off")
-    connection.execute(f"set maintenance_work_mem = '{index_memory_mb(arguments.passages)}MB'")
+    memory_mb = index_memory_mb(arguments.passages)
+    connection.execute(f"set maintenance_work_mem = '{memory_mb}MB'".encode())
     for construction in arguments.construction:
         began = time.perf_counter()
         connection.execute("drop index if exists passage_vector")
         connection.execute(
             "create index passage_vector on passage using hnsw (vector halfvec_cosine_ops) "
-            f"with (ef_construction = {int(construction)})"
+            f"with (ef_construction = {int(construction)})".encode()
         )
         build_s = time.perf_counter() - began
         for candidates in arguments.candidates:
-            connection.execute(f"set hnsw.ef_search = {int(candidates)}")
+            connection.execute(f"set hnsw.ef_search = {int(candidates)}".encode())
             results, median_ms = _search(connection, queries, dimensions, 100)
             firsts = sum(id < 0 and id in ids for id, ids in zip(first, results, strict=True))
             shares = [len({*all_} & {*ids}) for all_, ids in zip(exact, results, strict=True)]

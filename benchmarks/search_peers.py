@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import LiteralString
 
 import duckdb
 import psycopg
@@ -49,7 +50,7 @@ class PlainPostgres:
         """Return ten rows that contain the text."""
         return self._rows(_BY_ILIKE, f"%{text}%")
 
-    def _rows(self, statement: str, text: str) -> object:
+    def _rows(self, statement: LiteralString, text: str) -> object:
         if not hasattr(self._local, "connection"):
             self._local.connection = psycopg.connect(self._url, autocommit=True)
             self._connections.append(self._local.connection)

@@ -49,7 +49,7 @@ def add_vectors(
     )
     began = time.perf_counter()
     ids = [each[0] for each in connection.execute("select id from ytcaption.transcription")]
-    connection.execute(f"drop index ytcaption.embedding_of_model_{row[0]}")
+    connection.execute(f"drop index ytcaption.embedding_of_model_{row[0]}".encode())
     passages = [(id, at) for id in ids for at in range(0, segments - LINES + 1, STEP)]
     noise = np.random.default_rng(4)
     statement = (
@@ -64,11 +64,12 @@ def add_vectors(
                 copy.write_row((id, at, at + LINES - 1, row[0], vector_literal(vector)))
     seconds["vectors"] = time.perf_counter() - began
     began = time.perf_counter()
-    connection.execute(f"set maintenance_work_mem = '{index_memory_mb(len(passages))}MB'")
+    memory_mb = index_memory_mb(len(passages))
+    connection.execute(f"set maintenance_work_mem = '{memory_mb}MB'".encode())
     connection.execute(
         f"create index embedding_of_model_{row[0]} on ytcaption.embedding using hnsw "
         f"((vector::halfvec({model.dimensions})) halfvec_cosine_ops) with (ef_construction = 256) "
-        f"where model_id = {row[0]}"
+        f"where model_id = {row[0]}".encode()
     )
     seconds["index of vectors"] = time.perf_counter() - began
     connection.execute("vacuum analyze ytcaption.embedding")

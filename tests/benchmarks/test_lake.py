@@ -7,12 +7,25 @@ import pytest
 
 from benchmarks.lake import benchmark_queries
 from benchmarks.lake_library import fill
+from benchmarks.lake_load import Timing
 from benchmarks.lake_peer import PlainParquet
+from benchmarks.lake_report import Measurements, fresh_table, growth_table, size_table
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
 from ytcaption.settings.settings import Settings
 
 TRANSCRIPTS = 48
+
+
+def test_each_table_can_be_drawn() -> None:
+    """Of measurements of two sizes by one client."""
+    timing = Timing(0.2, 0.3, 0.1)
+    measured = Measurements(
+        {"select 1": {1: timing}}, {"select 1": {1: timing}}, {"select 1": (timing, timing)}
+    )
+    assert size_table(measured, [1]).row_count == 1
+    assert fresh_table(measured, 100).row_count == 1
+    assert growth_table({10: measured, 100: measured}, 1).row_count == 1
 
 
 @pytest.mark.slow
