@@ -52,8 +52,10 @@ docs-screenshots: $(DOCUMENTED)  ## Take the pictures of the documentation
 PYTEST_ARGUMENTS := -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(PYTEST_ARGUMENTS)
 
-test-unit: $(DEVELOPED)  ## Run the tests that need no Postgres, Dagster, model or process: seconds
-	$(PYTEST) -m 'unit and not long'
+# Only the files that have such tests are imported.
+test-unit: $(DEVELOPED)  ## Run the tests that need no Postgres, Dagster, model or process: under a minute
+	$(PYTEST) --numprocesses 2 -m 'unit and not long and not slow' \
+		$$(grep -rlE 'mark\.unit\b' tests --include='test_*.py')
 
 test: $(DEVELOPED)  ## Run the tests but the long ones: five minutes
 	$(PYTEST) -m 'not long and not slow and not network'

@@ -10,9 +10,8 @@ import pytest
 from resources.shortages import shortage_of
 from ytcaption.domain.errors import DiskFull, NotMedia, OutOfMemory, SetupError
 
-pytestmark = pytest.mark.unit
 
-
+@pytest.mark.unit
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -41,6 +40,7 @@ def test_each_shortage_has_its_error(error: Exception, kind: type[SetupError | D
         assert type(shortage_of(outer)) is kind
 
 
+@pytest.mark.unit
 @pytest.mark.parametrize(
     "error",
     [
@@ -57,6 +57,7 @@ def test_other_errors_are_none(error: Exception) -> None:
     assert shortage_of(error) is None
 
 
+@pytest.mark.unit
 def test_errors_that_cause_each_other_end() -> None:
     """A circle of causes is not followed for ever."""
     first, second = ValueError("a"), ValueError("b")
