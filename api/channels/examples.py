@@ -160,7 +160,8 @@ _OPTION_ERRORS = (
     UNKNOWN_LANGUAGE,
     (
         "invalid_option",
-        "'soon' is no interval from 1m to 366d. Write a number and its unit: 15m, 6h or 1d.",
+        "'soon' is not an interval between 1m and 366d. Write a number and its unit: 15m, 6h or "
+        "1d.",
         "A schedule, filter or option is wrong",
     ),
     PRIVATE_ADDRESS,
@@ -175,7 +176,7 @@ _LINK_ERRORS = (
     INVALID_URL,
     (
         "single_media",
-        "This is one video: request it as a transcription.",
+        "This is a single video, not a channel: request a transcription of it.",
         "The link is a single video",
     ),
     (

@@ -32,16 +32,18 @@ def refuse_unstorable(value: object) -> None:
     """Check that Postgres, UTF-8 and JSON can hold a value and everything inside it.
 
     Raises:
-        ValueError: it holds a NUL character, half a surrogate pair, NaN or an infinity.
+        ValueError: it contains a NUL character, an unpaired surrogate, NaN or an infinity.
     """
     waiting = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
             if "\x00" in item:
-                raise ValueError("a text holds a NUL character")
+                raise ValueError("a text contains a NUL character")
             if any("\ud800" <= char <= "\udfff" for char in item):
-                raise ValueError("a text holds half a surrogate pair, which is no character")
+                raise ValueError(
+                    "a text contains an unpaired surrogate, which is not a valid character"
+                )
         elif isinstance(item, float) and not math.isfinite(item):
             raise ValueError("a number is not finite")
         elif isinstance(item, dict):

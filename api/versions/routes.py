@@ -247,7 +247,7 @@ router.add_api_route(
 @router.post(
     "/retranscriptions",
     operation_id="createRetranscriptions",
-    summary="Transcribe many again",
+    summary="Retranscribe many transcriptions",
     responses=json_example(200, _RETRANSCRIPTION) | _RETRANSCRIPTION_ERRORS | INTAKE_UNAVAILABLE,
 )
 def create_retranscriptions(

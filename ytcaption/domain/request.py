@@ -126,7 +126,7 @@ def checked_options(
         if text is not None and len(text) > MAX_PROMPT_LENGTH:
             raise InvalidOption(f"{name} is longer than {MAX_PROMPT_LENGTH:,} characters.")
         if text is not None and "\x00" in text:
-            raise InvalidOption(f"{name} holds a NUL character.")
+            raise InvalidOption(f"{name} contains a NUL character.")
     policy = checked_captions(captions)
     if policy == "only" and task == "translate":
         raise InvalidOption("Captions are not translated. Leave out captions=only, or the task.")

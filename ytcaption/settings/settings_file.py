@@ -53,7 +53,7 @@ def file_variables(path: Path) -> dict[str, str | None]:
         text = read_small_text(path)
     except OSError as error:
         raise SetupError(
-            f"The settings in {path} cannot be read: {error.strerror}. Replace it by a text file "
+            f"The settings in {path} cannot be read: {error.strerror}. Replace it with a text file "
             f"of lines VARIABLE=value, or name another with {VARIABLE}."
         ) from None
     variables = {name.lower(): value for name, value in _values(text).items()}

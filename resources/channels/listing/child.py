@@ -81,7 +81,9 @@ def _report_pages(reader: Any, job: ListingJob, report: Report) -> None:
     result = reader.open_list(job.url, job.extractor)
     if result.get("_type") not in ("playlist", "multi_video"):
         if not job.one_is_a_list:
-            raise SingleMedia("This is one video: request it as a transcription.")
+            raise SingleMedia(
+                "This is a single video, not a channel: request a transcription of it."
+            )
         result = {"entries": [result]}
     report(about_list(result))
     wanted = islice(reader.entries(result), max(0, job.max_items - job.start))

@@ -20,7 +20,7 @@ _FEED = f"{YOUTUBE}/feeds/videos.xml"
 _TAB_LISTS = {"videos": "UULF", "shorts": "UUSH", "streams": "UULV"}
 _WHOLE_CHANNEL_TABS = ("", "featured", "about", "community", "playlists", "releases", "podcasts")
 _PERSONAL_LISTS = ("WL", "LL", "LM", "RD", "UL", "FL")
-_ONE_VIDEO = "This is one video: request it as a transcription."
+_ONE_VIDEO = "This is a single video, not a channel: request a transcription of it."
 ONE_FILE = "This is one media file: request it as a transcription."
 
 

@@ -360,8 +360,8 @@ def test_a_wrong_field_is_named_and_its_value_is_not_repeated(client: TestClient
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ('"\\udfff"', "A text holds half a surrogate pair, which is no character"),
-        ('"\\u0000"', "A text holds a NUL character"),
+        ('"\\udfff"', "A text contains an unpaired surrogate, which is not a valid character"),
+        ('"\\u0000"', "A text contains a NUL character"),
         ("-Infinity", "A number is not finite"),
     ],
 )

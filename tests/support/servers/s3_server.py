@@ -33,7 +33,7 @@ class S3Server:
     Attributes:
         url: its endpoint.
         fault: none, or the one of all requests from now on.
-        fault_answers: the fault ends after so many answers; None: it stays.
+        fault_answers: number of answers after which the fault ends; None: it stays.
         faults: how many requests each fault has met.
     """
 

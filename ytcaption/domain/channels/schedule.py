@@ -110,7 +110,7 @@ def _seconds(every: str) -> float:
     seconds = int(match[1]) * _UNITS_S[match[2]] if match else 0
     if not SHORTEST_S <= seconds <= LONGEST_S:
         raise InvalidOption(
-            f"'{every[:40]}' is no interval from 1m to 366d. Write a number and its unit: "
+            f"'{every[:40]}' is not an interval between 1m and 366d. Write a number and its unit: "
             "15m, 6h or 1d."
         )
     return float(seconds)

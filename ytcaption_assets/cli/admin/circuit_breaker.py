@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from resources.sites.circuit_breaker import Breaker
 
 app = typer.Typer(
-    help="Circuit breakers: after five failures in a row that of a site is open, and no download "
-    "starts from the site; a success closes it.",
+    help="Circuit breakers: after five failures in a row a site's breaker opens, and no download "
+    "starts from the site; one success closes it.",
     no_args_is_help=True,
 )
 

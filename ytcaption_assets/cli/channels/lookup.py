@@ -27,7 +27,9 @@ def find_channel(store: "ChannelStore", name: str) -> "ChannelRow":
         or _by_url(rows, text)
     )
     if not matches:
-        raise ChannelNotFound(f"There is no channel {text[:120]}. `channels list` shows all.")
+        raise ChannelNotFound(
+            f"There is no channel {text[:120]}. `ytcaption channels list` shows them."
+        )
     if len(matches) > 1:
         ids = ", ".join(row.id for row in matches[:5])
         raise ChannelNotFound(f"{len(matches)} channels match. Use an id: {ids}.")

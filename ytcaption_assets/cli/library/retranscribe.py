@@ -1,4 +1,4 @@
-"""`ytcaption retranscribe`: transcribe many media again with other options."""
+"""`ytcaption retranscribe`: transcribe many media items again with other options."""
 
 from typing import TYPE_CHECKING, Annotated
 

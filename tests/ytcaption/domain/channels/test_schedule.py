@@ -74,8 +74,8 @@ def test_an_hour_that_comes_twice_counts_once():
     ("given", "said"),
     [
         ({"every": "15"}, "15m, 6h or 1d"),
-        ({"every": "10s"}, "from 1m"),
-        ({"every": "999d"}, "to 366d"),
+        ({"every": "10s"}, "between 1m"),
+        ({"every": "999d"}, "and 366d"),
         ({"every": "1h", "cron": "0 * * * *"}, "not both"),
         ({"cron": "* * * * * *"}, "five fields"),
         ({"cron": "61 * * * *"}, "never occurs"),
