@@ -1,6 +1,7 @@
 """One attempt at a delivery: an HTTP request to an untrusted server, and its outcome."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ LIMIT_S = 15.0
 MAX_RESPONSE_BYTES = 64 * 1024
 KEPT_BYTES = 4 * 1024
 """Most bytes of a response's body that are read and stored."""
+
+logger = logging.getLogger(__name__)
 
 USER_AGENT = f"ytcaption/{metadata.version('ytcaption')}"
 
@@ -53,6 +56,9 @@ class Sender:
         except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, OSError):
             return Attempt("unreachable", time.monotonic() - began)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            return Attempt("bad_answer", time.monotonic() - began)
+        except Exception:  # an attempt that is not recorded would be repeated for ever
+            logger.exception("a delivery's answer could not be handled")
             return Attempt("bad_answer", time.monotonic() - began)
 
     async def _exchange(self, url: str, request: DeliveryRequest, began: float) -> Attempt:

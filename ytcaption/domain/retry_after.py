@@ -16,7 +16,7 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return float(text[:10])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):  # a year of ten digits overflows
         return None
     if at.tzinfo is None:  # `-0000`: UTC, by RFC 5322
         at = at.replace(tzinfo=UTC)

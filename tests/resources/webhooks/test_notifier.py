@@ -175,6 +175,31 @@ def test_a_failed_attempt_is_made_again_with_the_same_id(
     assert first.body == second.body
 
 
+@pytest.mark.parametrize("is_parsed", [True, False])
+def test_a_date_that_does_not_exist_counts_as_an_attempt(
+    box: Box,
+    here: Settings,
+    receiver: WebhookReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    is_parsed: bool,
+) -> None:
+    """So does any answer that raises what the sender does not expect."""
+    if not is_parsed:
+
+        def overflows(*_: object) -> float:
+            raise OverflowError
+
+        monkeypatch.setattr(webhook_sender, "retry_after_s", overflows)
+    never = "Tue, 99 Nov 9999999999 00:00:00 GMT"
+    receiver.answers["/hook"] = Answer(503, (("retry-after", never),))
+    with notifying(here):
+        box.failed(callback=receiver.url())
+        (row,) = settled(box, 1)
+    outcome = "server_error" if is_parsed else "bad_answer"
+    assert (row["status"], row["last_outcome"]) == ("waiting", outcome)
+    assert row["next_attempt_at"] > row["created_at"] and row["lease"] is None
+
+
 def test_a_slow_receiver_delays_nobody_else(
     box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

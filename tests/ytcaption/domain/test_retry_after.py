@@ -28,6 +28,8 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
         ("1.5", None),
         ("٣", None),
         ("Wed, 99 Nov 2026 12:01:30 GMT", None),
+        ("Tue, 99 Nov 9999999999 00:00:00 GMT", None),
+        ("Wed, 25 Nov 2026 12:01:30 -99999999999999", None),
     ],
 )
 def test_the_header_is_a_number_of_seconds_or_a_date(value: str | None, seconds: float | None):
