@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import ytcaption
 from resources.download.protocol import DownloadJob, Failed, FeedJob, ListingJob, encode
 from resources.network.egress_proxy import Traffic
 from resources.processes.forked_child import Child, ForkedChild
+from resources.processes.readable import readable
 from ytcaption.domain.errors import (
     BlockedAddress,
     ClaimLost,
@@ -153,8 +153,7 @@ def events_of(
             raise ClaimLost("The download was stopped.")
         if time.monotonic() > deadline:
             raise SourceUnavailable(late)
-        readable, _, _ = select.select([descriptor], [], [], POLL_S)
-        if not readable:
+        if not readable([descriptor], POLL_S):
             continue
         data = os.read(descriptor, 1 << 16)
         if not data:

@@ -8,7 +8,6 @@ import gc
 import importlib
 import logging
 import os
-import select
 import signal
 import socket
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from resources.processes.readable import readable
 from ytcaption.domain.errors import SetupError
 from ytcaption.settings.settings_file import settings_file
 
@@ -89,7 +89,7 @@ class ForkServer(ABC):
         while self.is_busy() or not self.is_stopping:
             watched = self.connections()
             listeners = [] if self.is_stopping else [self._listener]
-            ready, _, _ = select.select([self._woken, *listeners, *watched], [], [])
+            ready = readable([self._woken, *listeners, *watched])
             if self._woken in ready:
                 with suppress(BlockingIOError):
                     os.read(self._woken, 4096)

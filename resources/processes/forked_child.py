@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from typing import IO, Any, Protocol, Self
 
 from resources.processes.line_protocol import read_line
 from resources.processes.process_identity import RunProcess
+from resources.processes.readable import readable
 from resources.processes.runtime_directory import runtime_directory
 
 ANSWER_S = 5.0
@@ -175,8 +175,7 @@ class ForkedChild:
             subprocess.TimeoutExpired: the child still runs after `timeout` seconds.
         """
         if self.returncode is None:
-            readable, _, _ = select.select([self._connection], [], [], timeout)
-            if not readable:
+            if not readable([self._connection], timeout):
                 raise subprocess.TimeoutExpired("child", timeout or 0.0)
             try:
                 self.returncode = int(read_line(self._connection)["exit_code"])

@@ -22,6 +22,7 @@ from resources.processes import forked_child
 from resources.processes.forked_child import ForkedChild
 from tests.resources.channels.listings import lister
 from tests.resources.download.downloads import direct, download_audio, downloader
+from tests.support.descriptors import many_descriptors
 from tests.support.paths import DATA, ROOT
 from tests.support.patience import wait_for
 from tests.support.servers.channel_host import ChannelHost
@@ -145,6 +146,20 @@ def test_a_listing(server, request):
 def test_a_download(server, tmp_path):
     """The real yt-dlp downloads through the proxy."""
     with MediaServer(DATA) as media:
+        download = download_audio(
+            downloader(child_server=str(server.socket)),
+            direct(media.url("jfk.flac")),
+            tmp_path,
+            lambda *_: None,
+        )
+    assert download.path.read_bytes() == (DATA / "jfk.flac").read_bytes()
+
+
+@pytest.mark.usefixtures("no_fresh")
+def test_a_process_with_thousands_of_descriptors_has_children(server, tmp_path):
+    """A decoder and a download whose pipes are above 1,023, as in a busy API."""
+    with many_descriptors(), MediaServer(DATA) as media:
+        assert probe(DATA / "jfk.flac", memory_bytes=MEMORY, server=server.socket).channels == 1
         download = download_audio(
             downloader(child_server=str(server.socket)),
             direct(media.url("jfk.flac")),

@@ -1,0 +1,23 @@
+"""A process with so many open files that the next descriptor is above 1,023."""
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+_HELD = 1_100
+
+
+@contextmanager
+def many_descriptors() -> Iterator[None]:
+    """Hold 1,100 descriptors open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, 4 * _HELD)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    try:
+        with ExitStack() as held:
+            for _ in range(_HELD):
+                held.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
