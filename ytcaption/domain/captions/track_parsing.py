@@ -5,8 +5,8 @@ Tracks are untrusted: unreadable parts are left out, and times may overlap or go
 
 import html
 import json
-import math
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,9 @@ from ytcaption.domain.captions.units import clean_text, pieces
 MAX_TRACK_BYTES = 8 * 1024**2
 """About twice the size of ten hours of captions with word times."""
 
+MAX_TRACK_WORDS = 1_000_000
+"""Three times the characters of ten hours of Chinese; 8 MB could hold four million words."""
+
 TTML = ("ttml", "dfxp", "tt")
 """The extensions that sites use for TTML."""
 
@@ -24,6 +27,8 @@ _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 _STAMP = re.compile(_TIME)
 _MARKUP = re.compile(r"<([^<>]*)>|\{\\[^{}]*\}")
+_LONGEST_MS = 10_000 * 3_600_000.0
+"""Times of json3 beyond those that WebVTT can write are no times."""
 _SPACES = re.compile(r"[\s\u200b\ufeff]+")
 _SOUND = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫]")
 
@@ -66,16 +71,33 @@ def read_track(data: bytes, extension: str) -> list[TrackCue]:
     """
     if len(data) > MAX_TRACK_BYTES:
         raise ValueError("the captions are larger than allowed")
+    cues, words = [], 0
+    for cue in _cues(data, extension):
+        words += sum(map(len, cue.lines))
+        if words > MAX_TRACK_WORDS:
+            raise ValueError("the captions have more words than allowed")
+        cues.append(cue)
+    return cues
+
+
+def _cues(data: bytes, extension: str) -> Iterator[TrackCue]:
     if extension == "json3":
-        return list(_json3_cues(json.loads(data)))
+        return _json3_cues(_json(data))
     if extension in ("vtt", "srt"):
-        return list(_timed_cues(_decoded(data)))
+        return _timed_cues(_decoded(data))
     if extension in TTML:
-        return [
+        return (
             TrackCue(text.start_s, text.end_s, tuple(filter(None, map(_line, text.lines))))
             for text in read_ttml(data)
-        ]
+        )
     raise ValueError("captions of this format are not read")
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("the captions are nested too deep") from None
 
 
 def _decoded(data: bytes) -> str:
@@ -139,14 +161,14 @@ def _json3_cues(document: Any) -> Iterator[TrackCue]:
 
 def _number(values: Any, name: str) -> float | None:
     value = values.get(name) if isinstance(values, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if -_LONGEST_MS <= value <= _LONGEST_MS else None
 
 
 def _line(parts: list[tuple[str, float | None]]) -> TrackLine:
     """Return the words of consecutive texts, each with its start time or None."""
-    text, stamps = "", []
+    text, stamps = "", deque[tuple[int, float]]()
     for part, time_s in parts:
         if time_s is not None:
             stamps.append((len(text), time_s))
@@ -160,7 +182,7 @@ def _line(parts: list[tuple[str, float | None]]) -> TrackLine:
         end = at + len(piece)
         time_s = None
         while stamps and stamps[0][0] < end:
-            time_s = stamps.pop(0)[1]
+            time_s = stamps.popleft()[1]
         at = end
         word = clean_text(piece).strip()
         # `>>` is a change of speakers.

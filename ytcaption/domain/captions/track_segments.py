@@ -16,6 +16,9 @@ _ADJACENT_S = 0.1
 _ROLLING_SHARE, _ROLLING_CUES = 0.3, 3
 """A track rolls when at least this share, and this number, of its cues repeat the one before."""
 
+_ROLLING_LINES = 16
+"""Most lines that roll: the rows of CEA-608 are 15. Each cue is compared as often."""
+
 _LONGEST_WORD_S = 2.0
 """Longest time of a timed word: silence follows it, although the line is still shown."""
 
@@ -116,13 +119,14 @@ def _repeated(before: TrackCue, cue: TrackCue) -> int:
     """Return how many words at the cue's beginning ended the previous cue.
 
     Whole lines are compared, so a word that ends one line and begins the next does not count; the
-    last line may have grown. A line with its own times is new.
+    last line may have grown. A line with its own times is new. More than `_ROLLING_LINES` lines do
+    not roll.
     """
     if cue.start_s > before.end_s + _ADJACENT_S:
         return 0
-    shown = [_texts(line) for line in before.lines]
-    lines = [_texts(line) for line in cue.lines]
-    timed = [any(word.start_s is not None for word in line) for line in cue.lines]
+    shown = [_texts(line) for line in before.lines[-_ROLLING_LINES:]]
+    lines = [_texts(line) for line in cue.lines[:_ROLLING_LINES]]
+    timed = [any(word.start_s is not None for word in line) for line in cue.lines[:_ROLLING_LINES]]
     for count in range(min(len(shown), len(lines)), 0, -1):
         *complete, last = shown[-count:]
         if any(timed[:count]) or lines[: count - 1] != complete:
@@ -149,14 +153,20 @@ def _words(lines: Iterable[TrackLine]) -> TrackLine:
 
 def _once(cues: Sequence[TrackCue]) -> list[TrackCue]:
     """Return the cues with those of the same start time merged."""
-    joined: list[TrackCue] = []
+    together: list[list[TrackCue]] = []
     for cue in cues:
-        if joined and cue.start_s - joined[-1].start_s < 2 * _SHORTEST_S:
-            last = joined.pop()
-            lines = (_words((*last.lines, *cue.lines)),)
-            cue = TrackCue(last.start_s, max(last.end_s, cue.end_s), lines)
-        joined.append(cue)
-    return joined
+        if together and cue.start_s - together[-1][0].start_s < 2 * _SHORTEST_S:
+            together[-1].append(cue)
+        else:
+            together.append([cue])
+    return [
+        TrackCue(
+            same[0].start_s,
+            max(cue.end_s for cue in same),
+            (_words(line for cue in same for line in cue.lines),),
+        )
+        for same in together
+    ]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.support.patience import patience
+from ytcaption.domain.captions import track_parsing
 from ytcaption.domain.captions.track_parsing import MAX_TRACK_BYTES, TrackCue, read_track
 
 pytestmark = pytest.mark.unit
@@ -163,3 +164,26 @@ def test_hostile_tracks_take_no_time() -> None:
     assert read_track(b" " * MAX_TRACK_BYTES, "vtt") == []
     with pytest.raises(ValueError, match="larger"):
         read_track(b" " * (MAX_TRACK_BYTES + 1), "vtt")
+
+
+def test_words_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight megabytes of single letters would take a minute, several times."""
+    monkeypatch.setattr(track_parsing, "MAX_TRACK_WORDS", 1_000)
+    cue = "0:00.000 --> 0:01.000\n" + "a " * 100 + "\n\n"
+    assert len(read_track(("WEBVTT\n\n" + cue * 10).encode(), "vtt")) == 10
+    with pytest.raises(ValueError, match="more words"):
+        read_track(("WEBVTT\n\n" + cue * 11).encode(), "vtt")
+
+
+@pytest.mark.parametrize("time_ms", [b"9" * 400, b"1e308", b"NaN", b"-1e308"])
+def test_a_time_beyond_all_clocks_is_no_time(time_ms: bytes) -> None:
+    """Its event is left out; the others are read."""
+    event = b'{"tStartMs":%b,"segs":[{"utf8":"a"}]}'
+    track = b'{"events":[' + event % time_ms + b"," + event % b"1000" + b"]}"
+    assert [cue.start_s for cue in read_track(track, "json3")] == [1.0]
+
+
+def test_json_that_is_nested_too_deep_is_refused() -> None:
+    """As any other file that is no captions."""
+    with pytest.raises(ValueError, match="deep"):
+        read_track(b"[" * 200_000, "json3")

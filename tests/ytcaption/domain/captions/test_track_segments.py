@@ -1,6 +1,7 @@
 """Cues of tracks as segments."""
 
 import json
+import time
 from itertools import pairwise
 
 import pytest
@@ -243,3 +244,25 @@ def test_captions_have_no_scores() -> None:
         assert (segment.avg_logprob, segment.no_speech_prob, segment.temperature) == (0, 0, 0)
         assert {word.probability for word in segment.words} == {1.0}
     assert once.compression_ratio < 1 and often.compression_ratio > 10
+
+
+def one_start() -> CaptionTrack:
+    """0.5 MB of events that start together."""
+    event = {"tStartMs": 0, "dDurationMs": 9, "segs": [{"utf8": "a"}]}
+    return CaptionTrack("json3", json.dumps({"events": [event] * 8_000}).encode())
+
+
+def long_cues() -> CaptionTrack:
+    """Two cues of 40,000 lines, of which all but the first could be the same."""
+    lines = "a\n" * 40_000
+    cues = f"0:00.000 --> 0:01.000\n{lines}\n0:01.000 --> 0:02.000\nb\n{lines}\n"
+    return CaptionTrack("vtt", f"WEBVTT\n\n{cues}".encode())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("track", [one_start(), long_cues()], ids=["one start", "long cues"])
+def test_the_work_grows_with_the_size(track: CaptionTrack) -> None:
+    """Less than a megabyte takes about a second, not most of a minute."""
+    began = time.process_time()
+    assert 1 <= len(track.segments("manual")) <= 2
+    assert time.process_time() - began < 8
