@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from ytcaption.domain.caption_choice import CaptionChoice, CaptionOffers, primary_language
 from ytcaption.domain.captions.track_parsing import TTML
@@ -71,7 +71,7 @@ def _is_translated(code: str, formats: list[dict[str, Any]]) -> bool:
 
 def _has_target(formats: list[dict[str, Any]]) -> bool:
     for each in formats:
-        query = parse_qs(urlsplit(str(each.get("url") or "")).query)
+        query = parse_qs(str(each.get("url") or "").partition("?")[2].partition("#")[0])
         source, target = (query.get(name, [""])[-1] for name in ("lang", "tlang"))
         if target and primary_language(target) != primary_language(source):
             return True

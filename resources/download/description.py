@@ -1,6 +1,5 @@
 """Turns yt-dlp's description of a media item into a MediaInfo: untrusted text, cleaned and cut."""
 
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -16,6 +15,8 @@ MAX_TITLE = 500
 MAX_NAME = 200
 MAX_CHAPTERS = 1_000
 MAX_SECONDS = 10 * 365 * 24 * 3600
+MAX_SIZE_BYTES = 1 << 50
+"""A petabyte. Postgres cannot store any number that a page may state."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")
 # File names without meaning; the folder's name is used instead.
 _NAMELESS = frozenset({"index", "master", "playlist", "manifest", "chunklist", "video", "audio"})
@@ -64,7 +65,14 @@ def seconds(value: object) -> float | None:
     """Return a positive finite number of seconds; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and 0 < value < MAX_SECONDS else None
+    return float(value) if 0 < value < MAX_SECONDS else None
+
+
+def size_bytes(value: object) -> int | None:
+    """Return a positive size below `MAX_SIZE_BYTES`; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value < MAX_SIZE_BYTES else None
 
 
 def file_title(url: str) -> str | None:

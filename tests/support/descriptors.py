@@ -1,4 +1,4 @@
-"""A process with so many open files that the next descriptor is above 1,023."""
+"""A process with more than 1,023 open files, so that further descriptors are above that."""
 
 import os
 import resource

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urljoin
 
 import httpx
 
@@ -24,7 +23,7 @@ from ytcaption.domain.errors import (
     SourceUnavailable,
     YtcaptionError,
 )
-from ytcaption.domain.media.urls import parse_url
+from ytcaption.domain.media.urls import joined_url, parse_url
 from ytcaption.domain.retry_after import retry_after_s
 
 MAX_REDIRECTS = 8
@@ -95,7 +94,7 @@ def fetch_feed(
 
         try:
             return asyncio.run(bounded())
-        except (TimeoutError, httpx.HTTPError, SourceError) as error:
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, SourceError) as error:
             # The proxy's own refusals look like responses of the server.
             if traffic.too_many_bytes:
                 raise _too_large(max_bytes) from None
@@ -109,6 +108,8 @@ def _error_of(error: Exception) -> YtcaptionError:
         return error
     if isinstance(error, TimeoutError):
         return SourceUnavailable("The server took longer than allowed to send the list.")
+    if isinstance(error, httpx.InvalidURL):
+        return SourceError("The server redirects to a URL that cannot be opened.")
     if isinstance(error, httpx.DecodingError):
         return SourceError("The server's response has an encoding that cannot be read.")
     return SourceUnavailable("The connection to the server failed or was interrupted.")
@@ -136,7 +137,10 @@ async def _follow(
             ) from None
         async with client.stream("GET", url, headers=_headers(url, request.state)) as response:
             if response.has_redirect_location:
-                url = urljoin(url, response.headers["Location"])
+                target = joined_url(url, response.headers["Location"])
+                if target is None:
+                    raise SourceError("The server redirects to a URL whose host cannot be read.")
+                url = target
                 continue
             if response.status_code == 304:
                 return Fetched(None, url, request.state)

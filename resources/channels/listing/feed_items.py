@@ -9,14 +9,17 @@ import re
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urljoin
 
 import feedparser
 
 from resources.download.protocol import FeedRead, ListEntry
+from ytcaption.domain.errors import SourceError
+from ytcaption.domain.media.urls import joined_url
 
 MAX_ITEMS = 100_000
 _MEDIA_TYPE = re.compile(r"(audio|video)/.+|application/(ogg|octet-stream|.*mpegurl|x-.*audio.*)|")
+_REFERENCE = re.compile(rb"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));")
+_REPLACEMENT = b"&#xFFFD;"
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
 
@@ -25,14 +28,28 @@ def read_feed(body: bytes, url: str) -> Any:
 
     Args:
         url: relative links are resolved against it.
+
+    Raises:
+        SourceError: feedparser fails.
     """
-    # A stream, because feedparser would open a string as a URL or file.
-    return feedparser.parse(
-        io.BytesIO(body),
-        response_headers={"content-location": url, "content-type": "application/xml"},
-        sanitize_html=False,
-        resolve_relative_uris=False,
-    )
+    try:
+        # A stream, because feedparser would open a string as a URL or file.
+        return feedparser.parse(
+            io.BytesIO(_REFERENCE.sub(_encodable, body)),
+            response_headers={"content-location": url, "content-type": "application/xml"},
+            sanitize_html=False,
+            resolve_relative_uris=False,
+        )
+    except Exception as error:
+        raise SourceError(f"The feed cannot be parsed ({type(error).__name__}).") from error
+
+
+def _encodable(reference: re.Match[bytes]) -> bytes:
+    """Return the character reference, or that of U+FFFD if feedparser could not encode it."""
+    digits = reference[1] or reference[2]
+    number = int(digits[-16:], 16 if reference[1] else 10)
+    is_character = number < 0xD800 or 0xDFFF < number <= 0x10FFFF
+    return reference[0] if len(digits.lstrip(b"0")) < 16 and is_character else _REPLACEMENT
 
 
 def feed_event(feed: Any, url: str) -> FeedRead:
@@ -43,7 +60,7 @@ def feed_event(feed: Any, url: str) -> FeedRead:
     return FeedRead(
         tuple(feed_items(feed, url)),
         title if isinstance(title, str) else None,
-        urljoin(url, next_href) if next_href else None,
+        joined_url(url, next_href) if next_href else None,
     )
 
 
@@ -57,7 +74,7 @@ def feed_items(feed: Any, url: str) -> list[ListEntry]:
             continue
         title = entry.get("title")
         item = ListEntry(
-            urljoin(url, link.strip()),
+            joined_url(url, link.strip()) or link,  # refused and counted by `ItemMaker`
             is_page=not media,
             title=title if isinstance(title, str) else None,
             timestamp=_timestamp(entry),

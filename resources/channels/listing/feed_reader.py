@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urljoin
 
 from resources.channels.listing.feed_fetch import Fetched
 from resources.channels.listing.items import ItemMaker
@@ -12,6 +11,7 @@ from resources.channels.listing.source import ONE_FILE
 from resources.download.protocol import FeedRead
 from ytcaption.domain.channels.channel import ListedItem
 from ytcaption.domain.errors import SingleMedia
+from ytcaption.domain.media.urls import joined_url
 
 _TYPES = ("application/rss+xml", "application/atom+xml")
 _MAX_HEAD_BYTES = 512 * 1024
@@ -25,7 +25,7 @@ def feed_link(page: bytes, url: str) -> str | None:
     """
     finder = _FeedLinkFinder()
     finder.feed(page[:_MAX_HEAD_BYTES].decode("utf-8", "replace"))
-    return urljoin(url, finder.href) if finder.href else None
+    return joined_url(url, finder.href) if finder.href else None
 
 
 class _FeedLinkFinder(HTMLParser):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from resources.download.description import MAX_TITLE, seconds, text
+from resources.download.description import MAX_TITLE, seconds, size_bytes, text
 from resources.download.protocol import ListEntry
 from resources.sites.resolve import GENERIC, resolve_source
 from ytcaption.domain.channels.channel import ChannelSource, ListedItem
@@ -35,7 +35,9 @@ class ItemMaker:
 
         The page of a feed's item counts only if its site is known to have media.
         """
-        resolved = self._resolved(entry.url)
+        # Halves of surrogate pairs are no text: they cannot be hashed or stored.
+        url = entry.url.encode("utf-8", "replace").decode()
+        resolved = self._resolved(url)
         is_site = isinstance(resolved, MediaSource) and resolved.kind == "site"
         if entry.is_page and not is_site:
             return None
@@ -44,16 +46,16 @@ class ItemMaker:
             source, refused = replace(resolved, title=title), None
         else:
             # A refused link is not shown: it may not be a link at all.
-            media_id, page = url_media_id(entry.url), self._channel.url
+            media_id, page = url_media_id(url), self._channel.url
             source, refused = MediaSource(media_id, "direct", page, GENERIC, title), resolved.code
         return ListedItem(
             source,
             published_at=_time(entry.timestamp),
             duration_s=seconds(entry.duration_s),
-            is_short="/shorts/" in entry.url,
+            is_short="/shorts/" in url,
             live=entry.live,
             unavailable=entry.unavailable or refused,
-            audio_bytes=entry.audio_bytes,
+            audio_bytes=size_bytes(entry.audio_bytes),
         )
 
     def _resolved(self, url: str) -> MediaSource | InputError:

@@ -10,7 +10,7 @@ from typing import Any
 from yt_dlp.utils import PagedList, unsmuggle_url  # noqa: TID253
 
 from resources.download.bounded_ytdlp import BoundedYoutubeDL
-from resources.download.description import seconds
+from resources.download.description import seconds, size_bytes
 from resources.download.protocol import ListAbout, ListEntry, ListingJob
 from resources.download.ytdlp_options import ytdlp_options
 from ytcaption.domain.channels.channel import LiveStatus
@@ -19,6 +19,10 @@ from ytcaption.domain.errors import SourceError
 MAX_REFERENCES = 5
 MAX_DEPTH = 3
 """Maximum depth of lists within lists, such as a channel's tabs or a show's seasons."""
+
+_MOST_ITEMS = 2**31 - 1
+_LAST_TIMESTAMP = 1e11
+"""In the year 5138; JSON has numbers that no float can hold."""
 
 _UNAVAILABLE = {
     "[Private video]": "private",
@@ -59,7 +63,7 @@ class ListReader(BoundedYoutubeDL):
                 raise SourceError("The site gave no list at this link.")
             if result.get("_type") not in ("url", "url_transparent"):
                 return result
-            url, extractor = result["url"], result.get("ie_key")
+            url, extractor = _text(result.get("url")) or "", result.get("ie_key")
         raise SourceError("The site's pages refer to each other in a circle.")
 
     def entries(self, result: Any) -> Iterator[dict[str, Any]]:
@@ -96,7 +100,8 @@ def _is_list(reader: Any, entry: dict[str, Any]) -> bool:
     if entry.get("_type") in ("playlist", "multi_video"):
         return True
     key = entry.get("ie_key")
-    if entry.get("_type") not in ("url", "url_transparent") or not key:
+    is_reference = entry.get("_type") in ("url", "url_transparent") and _text(entry.get("url"))
+    if not is_reference or not _text(key):
         return False
     return key == "YoutubeTab" or reader.get_info_extractor(key)._RETURN_TYPE == "playlist"
 
@@ -115,23 +120,25 @@ def about_list(result: Any) -> ListAbout:
         _text(result.get("title")) or _text(result.get("channel")),
         _text(result.get("channel")),
         _text(result.get("channel_id")),
-        total if isinstance(total, int) else None,
+        total if isinstance(total, int) and 0 <= total <= _MOST_ITEMS else None,
     )
 
 
 def list_entry(entry: Any) -> ListEntry:
-    """Return one of yt-dlp's entries as a message."""
+    """Return one of yt-dlp's entries as a message, whatever its fields hold.
+
+    An entry whose URL cannot be read has an empty one, which `ItemMaker` refuses and counts.
+    """
     title = entry.get("title")
-    unavailable = _AVAILABILITY.get(entry.get("availability") or "")
-    size = entry.get("filesize")
+    unavailable = _AVAILABILITY.get(_text(entry.get("availability")) or "")
     return ListEntry(
         _url(entry),
         title=_text(title),
         timestamp=_timestamp(entry),
         duration_s=seconds(entry.get("duration")),
-        live=_LIVE.get(entry.get("live_status") or ""),
+        live=_LIVE.get(_text(entry.get("live_status")) or ""),
         unavailable=_UNAVAILABLE.get(str(title), unavailable),
-        audio_bytes=size if isinstance(size, int) else None,
+        audio_bytes=size_bytes(entry.get("filesize")),
     )
 
 
@@ -142,21 +149,33 @@ def _text(value: Any) -> str | None:
 def _url(entry: Any) -> str:
     """Return the URL of the item's page, or of the media itself."""
     if entry.get("_type") in ("url", "url_transparent"):
-        url = unsmuggle_url(entry["url"])[0]
+        url = _unsmuggled(_text(entry.get("url")) or "")
         # Some entries name YouTube's video by its id alone.
         bare = entry.get("ie_key") == "Youtube" and "://" not in url
         return f"https://www.youtube.com/watch?v={url}" if bare else url
-    best = (entry.get("formats") or [entry])[-1]
+    formats = entry.get("formats")
+    best = formats[-1] if isinstance(formats, list) and formats else entry
+    if not isinstance(best, dict):
+        best = entry
     url = best.get("manifest_url") or best.get("url") or entry.get("webpage_url")
-    return url if isinstance(url, str) else ""
+    return _text(url) or ""
+
+
+def _unsmuggled(url: str) -> str:
+    """Return the URL without the data that yt-dlp's extractors pass on in it."""
+    try:
+        return unsmuggle_url(url)[0]
+    except (ValueError, KeyError):  # written by the site itself
+        return ""
 
 
 def _timestamp(entry: Any) -> float | None:
     for name in ("timestamp", "release_timestamp"):
-        if isinstance(entry.get(name), int | float):
-            return float(entry[name])
+        stated = entry.get(name)
+        if isinstance(stated, int | float) and abs(stated) < _LAST_TIMESTAMP:
+            return float(stated)
     try:
-        day = datetime.strptime(entry.get("upload_date") or "", "%Y%m%d")
+        day = datetime.strptime(_text(entry.get("upload_date")) or "", "%Y%m%d")
     except ValueError:
         return None
     return day.replace(tzinfo=UTC).timestamp()

@@ -5,7 +5,7 @@ import socket
 import unicodedata
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import idna
 
@@ -122,6 +122,14 @@ def parse_url(text: str) -> WebUrl:
     if len(str(url)) > MAX_URL_LENGTH:
         raise InvalidUrl(f"The link, escaped, is longer than {MAX_URL_LENGTH:,} characters.")
     return url
+
+
+def joined_url(base: str, link: str) -> str | None:
+    """Return the absolute URL of a link on the page `base`; None: its host cannot be read."""
+    try:
+        return urljoin(base, link)
+    except ValueError:  # brackets without an address, letters that hide a slash
+        return None
 
 
 def _no_url(text: str, scheme: str) -> str:

@@ -18,6 +18,7 @@ from ytcaption.domain.errors import (
     SourceBlocked,
     SourceError,
     SourceUnavailable,
+    UnsupportedSite,
     YtcaptionError,
 )
 
@@ -125,6 +126,29 @@ def test_only_entries_with_media_are_items(host):
     assert inside.unavailable == "blocked_address" and inside.source.url == source.url
 
 
+@pytest.mark.parametrize("url", ["http://[bad/2.mp3", "https://exa\u2100mple.org/2.mp3"])
+def test_a_link_that_cannot_be_read_costs_one_item(host, url):
+    """It is listed with its reason; an unreadable link to older items ends the feed."""
+    episodes = [host.episode(1, url=url, title="Broken"), host.episode(0, title="Whole")]
+    feed = rss("News", episodes, next_url="http://[bad")
+    page = lister().newest(lister().source_of(host.publish("news", feed)), {})
+    assert [(item.source.title, item.unavailable) for item in page.items] == [
+        ("Broken", "invalid_url"),
+        ("Whole", None),
+    ]
+    assert page.next_start is None
+
+
+@pytest.mark.parametrize("reference", ["&#xD800;", "&#57343;", "&#99999999999;", "&#x110000;"])
+def test_a_reference_to_no_character_is_replaced(host, reference):
+    """In titles and links, which feedparser would fail to encode."""
+    episodes = [host.episode(1, title="HERE", url="https://example.org/HERE.mp3"), host.episode(0)]
+    feed = rss("News", episodes).replace(b"HERE", f"a{reference}b".encode())
+    page = lister().newest(lister().source_of(host.publish("news", feed)), {})
+    assert titles(page) == ["a\ufffdb", "Episode 0"]
+    assert page.items[0].source.url == "https://example.org/a%EF%BF%BDb.mp3"
+
+
 def test_page_links_to_its_feed(host):
     """If a web page links to its feed, the feed is the channel."""
     feed = host.podcast("news", 2)
@@ -134,6 +158,14 @@ def test_page_links_to_its_feed(host):
     assert len(listed.items) == 2 and listed.channel.feed_url == feed
     assert listed.channel.source_id == source.source_id
     assert lister().newest(listed.channel, listed.state).unchanged
+
+
+@pytest.mark.long
+def test_page_that_links_to_nothing_that_can_be_read(host):
+    """It is treated as a page without a feed."""
+    page = b'<link rel="alternate" type="application/rss+xml" href="http://[bad">'
+    with pytest.raises(UnsupportedSite):
+        lister().newest(lister().source_of(host.serve("home.html", page)), {})
 
 
 @pytest.mark.parametrize(
@@ -149,6 +181,8 @@ def test_page_links_to_its_feed(host):
         ("redirect?to=/jfk.flac", SingleMedia),
         ("redirect?to=http://10.0.0.1/feed.xml", BlockedAddress),
         ("redirect?to=file:///etc/passwd", SourceError),
+        ("redirect?to=http://[bad/", SourceError),
+        ("redirect?to=http://e.org:99999999/", SourceError),
     ],
 )
 def test_errors_of_a_host(host, path, error):
