@@ -117,7 +117,8 @@ async def read_view(
     """
     rows = min(limit or settings.analytics.query_rows, settings.analytics.query_rows)
     run = partial(analytics.view, caller, view, _parameters(request), rows)
-    return await table_response(request, run, view, format, accept, partial(RowsResponse.of, view))
+    as_json = partial(RowsResponse.encoded_parts, view)
+    return await table_response(request, run, view, format, accept, as_json)
 
 
 @router.post(
@@ -146,7 +147,7 @@ async def query_library(
     """
     rows = min(limit or settings.analytics.query_rows, settings.analytics.query_rows)
     run = partial(analytics.query, caller, body.sql, body.parameters, rows)
-    as_json = partial(RowsResponse.of, None)
+    as_json = partial(RowsResponse.encoded_parts, None)
     return await table_response(request, run, "query", format, accept, as_json)
 
 

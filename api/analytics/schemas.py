@@ -1,11 +1,12 @@
 """Bodies of requests and responses about the lake's views and queries."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from resources.lake.query import QueryResult
-from resources.lake.query_output import json_rows
+from resources.lake.query_output import json_parts
 from resources.lake.views import Kind, LakeView
 
 MAX_QUERY_LENGTH = 16_000
@@ -104,14 +105,13 @@ class RowsResponse(BaseModel):
     is_truncated: bool = Field(description="There are more rows than `limit`.")
 
     @classmethod
-    def of(cls, view: str | None, result: QueryResult) -> Self:
-        """Return the schema of a result: times as ISO 8601, numbers unknown to JSON as null."""
-        return cls(
-            view=view,
-            columns=[
-                ResultColumn(name=name, type=type)
-                for name, type in zip(result.columns, result.types, strict=True)
-            ],
-            rows=json_rows(result),
-            is_truncated=result.is_truncated,
-        )
+    def encoded_parts(cls, view: str | None, result: QueryResult) -> Iterator[bytes]:
+        """Yield the JSON of a result, some rows at a time: numbers unknown to JSON are null."""
+        columns = [
+            ResultColumn(name=name, type=type)
+            for name, type in zip(result.columns, result.types, strict=True)
+        ]
+        head = cls(view=view, columns=columns, rows=[], is_truncated=result.is_truncated)
+        yield head.model_dump_json(exclude={"rows"}).removesuffix("}").encode() + b',"rows":'
+        yield from json_parts(result)
+        yield b"}"

@@ -2,15 +2,17 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.query import QueryResult, QueryStop
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import RateLimited
 from ytcaption.settings.settings import Settings
+
+Encoded = TypeVar("Encoded")
 
 WAIT_S = 5.0
 """How long a query waits for a slot; also its `Retry-After`."""
@@ -32,9 +34,10 @@ class Analytics:
         name: str,
         parameters: Mapping[str, str],
         limit: int | None,
+        encode: Callable[[QueryResult], Encoded],
         stop: QueryStop,
-    ) -> QueryResult:
-        """Return the rows of a view.
+    ) -> Encoded:
+        """Return the encoded rows of a view. They are encoded in the query's slot.
 
         Raises:
             ViewNotFound, InvalidOption: as `TranscriptCatalog.view`.
@@ -42,8 +45,8 @@ class Analytics:
             QueryError, LakeUnavailable, DatabaseUnavailable.
         """
         with self._slot(caller):
-            return self._catalog.view(
-                name, parameters, owner=caller.sees_only, limit=limit, stop=stop
+            return encode(
+                self._catalog.view(name, parameters, owner=caller.sees_only, limit=limit, stop=stop)
             )
 
     def query(
@@ -52,17 +55,20 @@ class Analytics:
         sql: str,
         parameters: Mapping[str, Any],
         limit: int | None,
+        encode: Callable[[QueryResult], Encoded],
         stop: QueryStop,
-    ) -> QueryResult:
-        """Return the rows of a SELECT.
+    ) -> Encoded:
+        """Return the encoded rows of a SELECT. They are encoded in the query's slot.
 
         Raises:
             RateLimited: no slot is free.
             QueryError, LakeUnavailable, DatabaseUnavailable.
         """
         with self._slot(caller):
-            return self._catalog.query(
-                sql, parameters=parameters, owner=caller.sees_only, limit=limit, stop=stop
+            return encode(
+                self._catalog.query(
+                    sql, parameters=parameters, owner=caller.sees_only, limit=limit, stop=stop
+                )
             )
 
     @contextmanager

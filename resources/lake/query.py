@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from resources.lake import query_child
 from resources.lake.connection import DAMAGED
 from resources.lake.files import LakeFiles, all_paths, missing_files, view_statements
+from resources.lake.result_size import expanded_bytes
 from resources.lake.views import LIBRARY
 from ytcaption.domain.errors import LakeUnavailable, QueryError
 
@@ -30,6 +31,11 @@ LEAST_MEMORY_BYTES = 768 * 1024**2
 
 _MAX_RETRIES = 4  # several erasures may follow each other while a busy machine starts a query
 _MAX_RESPONSE_BYTES = 2 * MAX_RESULT_BYTES  # with Arrow's padding and messages
+_MAX_HEADER_BYTES = 1024**2
+"""Most bytes of the columns' types and names."""
+_BATCH_CELLS, _BATCH_BYTES = 100_000, 4 * 1024**2
+_TIME_TYPES = ("time", "date", "duration", "interval")
+"""Words in Arrow's names of the types of which Python lacks some values."""
 _BROKEN_FILE = ("TProtocolException", "don't know what type", "ZSTD Decompression")
 """DuckDB's words for a Parquet file with wrong bytes, in messages that do not name the file."""
 _TIMEOUT_RETURN_CODES = {-signal.SIGXCPU, -signal.SIGALRM}
@@ -94,7 +100,20 @@ class QueryResult:
     @property
     def rows(self) -> list[tuple[Any, ...]]:
         """Return Python values; text where Python has none, such as an infinite timestamp."""
-        return list(zip(*(_values(column) for column in self.table.columns), strict=True))
+        return [row for batch in self.row_batches() for row in batch]
+
+    def row_batches(self) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows in order, some at a time, so that few are Python values at once."""
+        if not self.table.num_rows:
+            return
+        table = _with_text(self.table)
+        row_bytes = table.nbytes // table.num_rows
+        row_count = min(
+            _BATCH_CELLS // max(table.num_columns, 1), _BATCH_BYTES // max(row_bytes, 1)
+        )
+        for start in range(0, table.num_rows, max(row_count, 1)):
+            batch = table.slice(start, max(row_count, 1))
+            yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
 def run_query(
@@ -203,17 +222,21 @@ class _Child:
                 process.kill()
         stop.check()
         if len(response) > _MAX_RESPONSE_BYTES:
-            raise QueryError(
-                f"The result is larger than {MAX_RESULT_BYTES >> 20} MiB. "
-                "Select fewer columns or rows."
-            )
+            raise _too_large_error()
         head, end, data = response.partition(b"\n")
         if self._is_late or not end or process.returncode != 0:
             raise self._early_end_error(process.returncode)
+        if len(head) > _MAX_HEADER_BYTES:
+            raise _too_wide_error()
         header = json.loads(head)
         if "types" not in header:
             raise self._failure_error(header)
-        return QueryResult(_table(data), tuple(header["types"]), header["is_truncated"], elapsed_s)
+        table = _table(data)
+        if len(head) + sum(map(len, table.column_names)) > _MAX_HEADER_BYTES:
+            raise _too_wide_error()
+        if expanded_bytes(table) > MAX_RESULT_BYTES:
+            raise _too_large_error()
+        return QueryResult(table, tuple(header["types"]), header["is_truncated"], elapsed_s)
 
     def _exchange(self, process: "subprocess.Popen[bytes]") -> tuple[bytes, float]:
         assert process.stdin and process.stdout
@@ -287,17 +310,59 @@ def _table(data: bytes) -> "pa.Table":
             table = stream.read_all()
         table.validate(full=True)  # the child process is not trusted
     except pa.ArrowInvalid as error:
-        raise QueryError(
-            "The result holds a value that cannot be returned, such as a number of more than 38 "
-            "digits. Cast it to varchar."
-        ) from error
+        raise _unreturnable_error() from error
     return table
 
 
-def _values(column: "pa.ChunkedArray") -> list[Any]:
+def _unreturnable_error() -> QueryError:
+    return QueryError(
+        "The result holds a value that cannot be returned, such as a number of more than 38 "
+        "digits. Cast it to varchar."
+    )
+
+
+def _too_large_error() -> QueryError:
+    return QueryError(
+        f"The result is larger than {MAX_RESULT_BYTES >> 20} MiB. Select fewer columns or rows."
+    )
+
+
+def _too_wide_error() -> QueryError:
+    return QueryError(
+        f"The names and types of the result's columns are longer than {_MAX_HEADER_BYTES >> 20} "
+        "MiB. Select fewer columns, or give them shorter names."
+    )
+
+
+def _check_python_has(column: "pa.ChunkedArray") -> None:
+    """Raise ArrowInvalid, ValueError or OverflowError for a value that Python lacks."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    is_coarse = pa.types.is_timestamp(kind) and kind.unit != "ns"  # Python lacks nanoseconds
+    if is_coarse or pa.types.is_date(kind):
+        # All others are between the two.
+        pc.call_function("min_max", [column]).as_py()
+        return
+    for chunk in column.chunks:
+        chunk.to_pylist()
+
+
+def _with_text(table: "pa.Table") -> "pa.Table":
+    """Return the table with text in columns that have values which Python lacks."""
     import pyarrow as pa
 
-    try:
-        return column.to_pylist()
-    except (pa.ArrowInvalid, ValueError, OverflowError):
-        return column.cast(pa.string()).to_pylist()
+    for index, column in enumerate(table.columns):
+        kind = str(column.type)
+        if not any(word in kind for word in _TIME_TYPES):
+            continue
+        try:
+            _check_python_has(column)
+        except (pa.ArrowInvalid, ValueError, OverflowError):
+            name = table.column_names[index]
+            try:
+                table = table.set_column(index, name, column.cast(pa.string()))
+            except pa.ArrowException as error:
+                raise _unreturnable_error() from error
+    return table

@@ -40,6 +40,7 @@ _SYSTEM_FILES = (
 START_S = 30.0
 """Longest time until the query begins, while Python starts and DuckDB loads on a busy machine."""
 
+_MAX_ERROR_LENGTH = 100_000
 _DUCKDB_SHARE = 0.4  # of the address space; Python, Arrow, libraries and stacks need the rest
 _LITTLE_BYTES = 32 * 1024**2
 """With less address space left than this, a failure may have been caused by lack of it."""
@@ -191,10 +192,11 @@ def main() -> None:
     except MemoryError:
         header = {"is_out_of_memory": True}
     except Exception as error:
-        header = {"error": str(error), "was_full": was_full(request["memory_bytes"])}
+        text = str(error)[:_MAX_ERROR_LENGTH]  # `error()` has the query's own words
+        header = {"error": text, "was_full": was_full(request["memory_bytes"])}
         if not is_of_duckdb(error):
             header = {"failure": traceback.format_exc()}
-        elif "Out of Memory Error" in str(error):
+        elif "Out of Memory Error" in text:
             header = {"is_out_of_memory": True}
     out = sys.stdout.buffer
     out.write(json.dumps(header).encode() + b"\n" + data)

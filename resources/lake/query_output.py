@@ -25,40 +25,45 @@ MEDIA_TYPES: dict[TableFormat, str] = {
     "arrow": "application/vnd.apache.arrow.stream",
 }
 
-_BATCH_ROWS = 1_000
 
-
-def csv_lines(result: QueryResult) -> Iterator[str]:
+def csv_parts(result: QueryResult) -> Iterator[bytes]:
     """Yield RFC 4180 text with a header, some rows at a time; cells are safe in spreadsheets."""
     yield _csv_text([result.columns])
-    rows = result.rows
-    for start in range(0, len(rows), _BATCH_ROWS):
-        yield _csv_text(rows[start : start + _BATCH_ROWS])
+    for rows in result.row_batches():
+        yield _csv_text(rows)
 
 
-def _csv_text(rows: Any) -> str:
+def _csv_text(rows: Any) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue()
+    return text.getvalue().encode()
 
 
 def _cell(value: object) -> object:
     return safe_cell(value) if isinstance(value, str) else value
 
 
-def json_rows(result: QueryResult) -> list[dict[str, Any]]:
-    """Return one object per row: times as ISO 8601, bytes as base64, infinity and NaN as null.
+def json_parts(result: QueryResult) -> Iterator[bytes]:
+    """Yield a list with one object per row, some rows at a time.
+
+    Times are ISO 8601, bytes base64, infinity and NaN null.
 
     Raises:
         QueryError: two columns have the same name.
     """
-    if len(set(result.columns)) < len(result.columns):
+    columns = result.columns
+    if len(set(columns)) < len(columns):
         raise QueryError("Two columns of the result have the same name. Rename one with `as`.")
-    return [
-        {name: _json(value) for name, value in zip(result.columns, row, strict=True)}
-        for row in result.rows
-    ]
+    separator = b"["
+    for rows in result.row_batches():
+        objects = [
+            {name: _json(value) for name, value in zip(columns, row, strict=True)} for row in rows
+        ]
+        text = json.dumps(objects, ensure_ascii=False, separators=(",", ":"))
+        yield separator + text[1:-1].encode()
+        separator = b","
+    yield b"]" if separator == b"," else b"[]"
 
 
 def _json(value: Any) -> Any:
@@ -108,16 +113,20 @@ def arrow_bytes(table: "pa.Table") -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def encoded(result: QueryResult, format: TableFormat) -> bytes:
-    """Return the rows in the given format; JSON is a list of objects.
+def encoded_parts(result: QueryResult, format: TableFormat) -> Iterator[bytes]:
+    """Yield the rows in the given format, some at a time; JSON is a list of objects.
 
     Raises:
         QueryError: they cannot be written in it.
     """
-    if format == "parquet":
-        return parquet_bytes(result.table)
-    if format == "arrow":
-        return arrow_bytes(result.table)
     if format == "csv":
-        return "".join(csv_lines(result)).encode()
-    return json.dumps(json_rows(result), ensure_ascii=False).encode()
+        yield from csv_parts(result)
+    elif format == "json":
+        yield from json_parts(result)
+    else:
+        yield parquet_bytes(result.table) if format == "parquet" else arrow_bytes(result.table)
+
+
+def encoded(result: QueryResult, format: TableFormat) -> bytes:
+    """Return the rows as `encoded_parts` yields them."""
+    return b"".join(encoded_parts(result, format))

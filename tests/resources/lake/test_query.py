@@ -152,6 +152,43 @@ def test_number_too_large_for_arrow_is_refused(run):
         run("select 170141183460469231731687303715884105727::hugeint")
 
 
+LONG_VALUE = "v" * 7_000
+ENUM = f"with t as (select '{LONG_VALUE}'::enum('{LONG_VALUE}') as e)"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"{ENUM} select e from t, range(10000)",
+        f"{ENUM} select list(e) from t, range(10000)",
+        f"{ENUM} select {{'a': [e]}} from t, range(10000)",
+        f"{ENUM} select map {{1: e}} from t, range(10000)",
+        f"{ENUM} select union_value(a := e) from t, range(10000)",
+        f"select {{'{LONG_VALUE}': 1}} from range(10000)",
+        "select list(true) from range(5000000)",
+    ],
+    ids=["enum", "list", "struct", "map", "union", "field name", "booleans"],
+)
+def test_result_counts_as_large_as_its_values(run, sql: str):
+    """Arrow stores an enum's value and a field's name once, but each cell is sent."""
+    with pytest.raises(QueryError, match="larger than 64 MiB"):
+        run(sql, limit=10_000)
+
+
+@pytest.mark.parametrize("value", ["'a'::enum('a')", "{'a': [e]}", "map {1: e}", "[e, null]"])
+def test_small_enums_are_returned(run, value: str):
+    """Also within others."""
+    sql = f"select {value} as value from (select 'a'::enum('a', 'b') as e), range(2000)"
+    assert len(run(sql, limit=1_500).rows) == 1_500
+
+
+def test_columns_with_very_long_types_are_refused(run):
+    """A type's name repeats the names of all of its values."""
+    columns = ", ".join(["e"] * 300)
+    with pytest.raises(QueryError, match="shorter names"):
+        run(f"{ENUM} select {columns} from t")
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
