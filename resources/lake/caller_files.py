@@ -2,36 +2,49 @@
 
 A file whose rows the caller may all see is used as it is. A file that also holds others' rows, as
 merged files do, is copied with only the visible rows. Lake files never change, and neither do the
-copies: later queries of any caller with the same rights use them again.
+copies: the caller's later queries use them again, until the caller may see other rows of the file.
 See docs/adr/security-rules.md#rule-30.
 """
 
 import hashlib
+import os
 import threading
-import time
 from collections.abc import Collection
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from resources.lake.connection import lake_errors
+from resources.lake.copy_folder import CopyFolder
 from resources.lake.files import LakeFile, LakeFiles, table_query
 from resources.lake.maintenance import media_id_of
+from resources.lake.query_child import START_S
 from resources.lake.storage import quoted
 from resources.postgres.connection import Postgres
 from resources.postgres.predicates import is_erased
 from ytcaption.domain.transcripts.lake_schema import SORTED, TABLES
 from ytcaption.settings.settings import Settings
 
-_MAX_COPY_S = 86_400.0
-
-_keys_by_path: dict[str, frozenset[str]] = {}
-"""Transcription or media ids in each file, those of deleted rows included."""
-_with_names: set[str] = set()
-"""Files of media with names of uploads, which earlier versions wrote."""
-
+_MAX_COPIES_BYTES = 4 * 1024**3
+"""Of all callers together, but for what their queries are reading."""
 _PUBLISHED_TITLE = "case when kind <> 'upload' then title end"
-_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a file holds, deleted rows included, whose bytes are in it too.
+
+    Attributes:
+        keys: transcription or media ids.
+        has_names: there are media with names of uploads, which earlier versions wrote.
+    """
+
+    keys: frozenset[str]
+    has_names: bool
+
+
+_contents_by_path: dict[str, _Contents] = {}
+_locks: dict[str, threading.Lock] = {}
+"""By owner: two queries of one caller make each copy once."""
 
 
 def visible_ids(postgres: Postgres, owner: str) -> list[str]:
@@ -66,90 +79,100 @@ def given_titles(postgres: Postgres, owner: str | None) -> dict[str, str]:
 
 
 class CallerFiles:
-    """A folder of filtered copies."""
+    """A folder of filtered copies: one per caller and file."""
 
     def __init__(self, settings: Settings) -> None:
-        self._folder = settings.home / "cache" / "lake-shares"
+        self._copies = CopyFolder(settings.home / "cache" / "lake-shares")
+        self._query_s = settings.analytics.query_timeout_s + START_S
 
-    def visible(self, files: LakeFiles, ids: Collection[str]) -> dict[str, list[LakeFile]]:
+    def visible(
+        self, files: LakeFiles, owner: str, ids: Collection[str]
+    ) -> dict[str, list[LakeFile]]:
         """Return files that hold only the rows of the given transcriptions and their media.
 
         Args:
             files: the lake's, on this machine.
-            ids: the transcriptions.
+            owner: the caller.
+            ids: the caller's transcriptions.
 
         Raises:
             LakeUnavailable: a file is missing or damaged. DiskFull.
         """
         transcriptions, media_ids = frozenset(ids), frozenset(media_id_of(id) for id in ids)
-        with lake_errors(), _lock:
+        with lake_errors(), _locks.setdefault(owner, threading.Lock()):
             self.prune(files)
-            return {
+            shown = {
                 table: self._visible_files(
-                    table, table_files, media_ids if table == "media" else transcriptions
+                    table, table_files, owner, media_ids if table == "media" else transcriptions
                 )
                 for table, table_files in files.items()
             }
+            self._copies.limit(_MAX_COPIES_BYTES, self._query_s)
+            return shown
 
-    def prune(self, files: LakeFiles) -> None:
-        """Remove copies of files that the lake no longer has."""
+    def prune(self, files: LakeFiles, *, in_progress: bool = False) -> None:
+        """Remove copies of files that the lake no longer has.
+
+        Args:
+            in_progress: whether to remove those in progress, too. Only if `files` are the lake's
+                latest.
+        """
         current_names = {_name(file) for table_files in files.values() for file in table_files}
         current_paths = {file.path for table_files in files.values() for file in table_files}
-        for path in [path for path in _keys_by_path if path not in current_paths]:
-            del _keys_by_path[path]
-            _with_names.discard(path)
-        if self._folder.is_dir():
-            for copy in self._folder.iterdir():
-                if copy.name.rpartition(".of.")[0] not in current_names and not _is_being_made(
-                    copy
-                ):
-                    copy.unlink(missing_ok=True)
+        for path in [path for path in list(_contents_by_path) if path not in current_paths]:
+            _contents_by_path.pop(path, None)
+        self._copies.prune(
+            lambda name: name.rpartition(".of.")[0] in current_names, in_progress=in_progress
+        )
 
     def _visible_files(
-        self, table: str, table_files: Collection[LakeFile], allowed: frozenset[str]
+        self, table: str, table_files: Collection[LakeFile], owner: str, allowed: frozenset[str]
     ) -> list[LakeFile]:
         files = []
         for file in table_files:
-            keys = _keys_of(table, file)
-            visible = keys & allowed
-            if visible == keys and file.path not in _with_names:
+            contents = _contents_of(table, file)
+            visible = contents.keys & allowed
+            if visible == contents.keys and not contents.has_names:
                 files.append(file)
             elif visible:
-                files.append(self._copy(table, file, visible))
+                files.append(self._copy(table, file, owner, visible))
         return files
 
-    def _copy(self, table: str, file: LakeFile, keys: frozenset[str]) -> LakeFile:
-        import duckdb
-
+    def _copy(self, table: str, file: LakeFile, owner: str, keys: frozenset[str]) -> LakeFile:
+        of_owner = f"{_name(file)}.of.{_digest(owner)}."
         text = "\n".join(["without names of uploads", *sorted(keys)])
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        path = self._folder / f"{_name(file)}.of.{digest}.parquet"
-        if not path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            unfinished = path.with_suffix(f".{uuid4().hex}.part")
-            key = TABLES[table][0].name
-            order = f"order by {', '.join(SORTED[table])}" if table in SORTED else ""
-            try:
-                with duckdb.connect(":memory:", config={"threads": "1"}) as database:
-                    shown = "*"
-                    if table == "media":
-                        shown += f" replace ({_PUBLISHED_TITLE} as title)"
-                    database.execute(
-                        f"copy (select {shown} from ({table_query(table, [file])}) "  # noqa: S608
-                        f"where {key} in (select unnest($keys)) {order}) "
-                        f"to {quoted(str(unfinished))} (format parquet, compression zstd)",
-                        {"keys": sorted(keys)},
-                    )
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
-        return LakeFile(str(path), path.stat().st_size)
+        path = self._copies.path / f"{of_owner}{_digest(text)}.parquet"
+        try:
+            size_bytes = path.stat().st_size
+            os.utime(path)  # used now
+        except FileNotFoundError:
+            with self._copies.new_copy(path.name) as unfinished:
+                _write_rows(table, file, keys, unfinished)
+                size_bytes = unfinished.stat().st_size
+            # A query that has yet to open the caller's earlier copy lists the files again.
+            self._copies.prune(lambda name: name == path.name or not name.startswith(of_owner))
+        return LakeFile(str(path), size_bytes)
 
 
-def _keys_of(table: str, file: LakeFile) -> frozenset[str]:
-    """Return the keys of the file's rows, deleted rows included, whose bytes are in it too."""
-    keys = _keys_by_path.get(file.path)
-    if keys is None:
+def _write_rows(table: str, file: LakeFile, keys: frozenset[str], path: Path) -> None:
+    """Write the rows with the given keys to another file."""
+    import duckdb
+
+    key = TABLES[table][0].name
+    order = f"order by {', '.join(SORTED[table])}" if table in SORTED else ""
+    shown = f"* replace ({_PUBLISHED_TITLE} as title)" if table == "media" else "*"
+    with duckdb.connect(":memory:", config={"threads": "1"}) as database:
+        database.execute(
+            f"copy (select {shown} from ({table_query(table, [file])}) "  # noqa: S608
+            f"where {key} in (select unnest($keys)) {order}) "
+            f"to {quoted(str(path))} (format parquet, compression zstd)",
+            {"keys": sorted(keys)},
+        )
+
+
+def _contents_of(table: str, file: LakeFile) -> _Contents:
+    contents = _contents_by_path.get(file.path)
+    if contents is None:
         import duckdb
 
         key = TABLES[table][0].name
@@ -159,19 +182,16 @@ def _keys_of(table: str, file: LakeFile) -> frozenset[str]:
                 f"select {key}, bool_or({has_name}) from read_parquet({quoted(file.path)}) "  # noqa: S608
                 "group by 1"
             ).fetchall()
-        if any(row[1] for row in rows):
-            _with_names.add(file.path)
-        keys = _keys_by_path[file.path] = frozenset(row[0] for row in rows)
-    return keys
+        contents = _Contents(frozenset(row[0] for row in rows), any(row[1] for row in rows))
+        _contents_by_path[file.path] = contents
+    return contents
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _name(file: LakeFile) -> str:
     """Return a name for the file together with its list of deleted rows."""
     parts = [Path(path).stem for path, _ in file.parts]
     return "+".join(parts)
-
-
-def _is_being_made(path: Path) -> bool:
-    with suppress(FileNotFoundError):
-        return path.suffix == ".part" and time.time() - path.stat().st_mtime < _MAX_COPY_S
-    return False

@@ -13,7 +13,14 @@ from pydantic import PrivateAttr
 from resources.lake.caller_files import CallerFiles, given_titles, visible_ids
 from resources.lake.connection import LakeConflict, LakeConnection
 from resources.lake.file_cache import LakeFileCache
-from resources.lake.files import LakeFile, LakeFiles, fsync_new_files, latest_snapshot, list_files
+from resources.lake.files import (
+    LakeFile,
+    LakeFiles,
+    fsync_new_files,
+    latest_snapshot,
+    list_files,
+    with_current_files,
+)
 from resources.lake.maintenance import (
     CompactionResult,
     delete_rows,
@@ -144,9 +151,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
             with self._connection.transaction() as cursor:
                 delete_rows(cursor, ids)
             purge_deleted(self._connection, connection)
-        files = list_files(self._connection)
-        self._file_cache.prune(files)
-        self._caller_files.prune(files)
+        self._remove_copies()
 
     def compact(self) -> CompactionResult:
         """Merge small files, and remove deleted rows, earlier snapshots and orphaned files.
@@ -159,9 +164,9 @@ class TranscriptCatalog(dg.ConfigurableResource):
             merge_files(self._connection)
             purge_deleted(self._connection, connection)
             files_after = self._size()
-            return CompactionResult(
-                *files_before, *files_after, snapshots_before - snapshot_count(connection)
-            )
+            snapshots_after = snapshot_count(connection)
+        self._remove_copies()
+        return CompactionResult(*files_before, *files_after, snapshots_before - snapshots_after)
 
     def orphaned_files(self) -> list[str]:
         """Return the paths of files of no snapshot, such as those of a killed writer.
@@ -185,6 +190,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
         """
         with removal_lock(self._postgres), self._connection.locked(exclusive=True) as connection:
             purge_deleted(self._connection, connection)
+        self._remove_copies()
 
     def verify(
         self,
@@ -348,7 +354,9 @@ class TranscriptCatalog(dg.ConfigurableResource):
             return self._files_to_query()
         # Ids first, then files: what is withdrawn or erased in between is not in the files.
         ids = visible_ids(Postgres.from_settings(self._used_settings, "api"), owner)
-        return self._caller_files.visible(self._files_to_query(), ids)
+        return with_current_files(
+            self._files_to_query, lambda files: self._caller_files.visible(files, owner, ids)
+        )
 
     def _titles(self, sql: str, owner: str | None) -> dict[str, str]:
         """Return the titles that came with requests, unless the query cannot read them."""
@@ -357,10 +365,17 @@ class TranscriptCatalog(dg.ConfigurableResource):
         return given_titles(Postgres.from_settings(self._used_settings, "api"), owner)
 
     def _files_to_query(self) -> dict[str, list[LakeFile]]:
-        files = list_files(self._connection)
         if self._connection.storage.is_local:
-            return files
-        return self._file_cache.local_copies(files)
+            return list_files(self._connection)
+        return with_current_files(
+            lambda: list_files(self._connection), self._file_cache.local_copies
+        )
+
+    def _remove_copies(self) -> None:
+        """Remove the copies of files that the lake no longer has, those in progress too."""
+        files = list_files(self._connection)
+        self._file_cache.prune(files, in_progress=True)
+        self._caller_files.prune(files, in_progress=True)
 
     def _size(self) -> tuple[int, int]:
         """Return the number of files and their total bytes."""

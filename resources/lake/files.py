@@ -1,13 +1,15 @@
 """The lake as a list of Parquet files, and views over them for a DuckDB without DuckLake."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from resources.disk import fsync
 from resources.lake.connection import LakeConnection
+from resources.lake.copy_folder import CopyRemoved
 from resources.lake.storage import quoted
+from ytcaption.domain.errors import LakeUnavailable
 from ytcaption.domain.transcripts.lake_schema import TABLES
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ the name that an upload was first given."""
 
 LakeFiles = Mapping[str, Sequence[LakeFile]]
 """The files of each table, all of one snapshot."""
+Files = TypeVar("Files", bound=LakeFiles)
+Result = TypeVar("Result")
+
+_MAX_RETRIES = 4  # several erasures may follow each other while a busy machine starts a query
 
 
 def list_files(lake: LakeConnection) -> dict[str, list[LakeFile]]:
@@ -126,6 +132,25 @@ def missing_files(files: LakeFiles) -> list[str]:
     """Return local paths that are missing or whose size differs from the catalog's."""
     parts = [part for table in files.values() for file in table for part in file.parts]
     return [path for path, size in parts if not is_whole(Path(path), size)]
+
+
+def with_current_files(list_files: Callable[[], Files], use: Callable[[Files], Result]) -> Result:
+    """Return `use(files)`; repeat it if files were removed meanwhile, as by erasing and merging.
+
+    Raises:
+        LakeUnavailable: a file is missing or damaged that the lake has.
+    """
+    files = list_files()
+    for _ in range(_MAX_RETRIES):
+        try:
+            return use(files)
+        except LakeUnavailable as error:
+            missing = set(missing_files(files))
+            files_before, files = files, list_files()
+            has_changed = files != files_before or isinstance(error, CopyRemoved)
+            if not has_changed and (not missing or missing.intersection(missing_files(files))):
+                raise
+    return use(files)
 
 
 def latest_snapshot(connection: "psycopg.Connection[dict]") -> int:

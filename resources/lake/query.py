@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.lake import query_child
 from resources.lake.connection import DAMAGED
-from resources.lake.files import LakeFiles, all_paths, missing_files, view_statements
+from resources.lake.files import LakeFiles, all_paths, view_statements, with_current_files
 from resources.lake.result_size import expanded_bytes
 from resources.lake.views import LIBRARY
 from ytcaption.domain.errors import LakeUnavailable, QueryError
@@ -29,7 +29,6 @@ MAX_RESULT_BYTES = 64 * 1024**2
 LEAST_MEMORY_BYTES = 768 * 1024**2
 """Address space in which Python, Arrow and DuckDB start and small queries run."""
 
-_MAX_RETRIES = 4  # several erasures may follow each other while a busy machine starts a query
 _MAX_RESPONSE_BYTES = 2 * MAX_RESULT_BYTES  # with Arrow's padding and messages
 _MAX_HEADER_BYTES = 1024**2
 """Most bytes of the columns' types and names."""
@@ -157,17 +156,7 @@ def run_query(
         parameters=parameters,
         optimizers_off=optimizers_off,
     )
-    files = list_files()
-    for _ in range(_MAX_RETRIES):
-        try:
-            return child(files).run(stop)
-        except LakeUnavailable:
-            # Erasing and merging remove files that were listed before: list them again.
-            missing = set(missing_files(files))
-            files = list_files()
-            if not missing or missing.intersection(missing_files(files)):
-                raise
-    return child(files).run(stop)
+    return with_current_files(list_files, lambda files: child(files).run(stop))
 
 
 class _Child:
