@@ -11,7 +11,8 @@ from ytcaption.settings.settings import load_settings
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Repairs what a crash has left of runs, slots, drafts and deliveries.",
+    description="Repairs what a crash has left of runs, slots, drafts and deliveries, and ends "
+    "expired keys.",
 )
 def maintenance_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Start no run: the skip reason says what was repaired."""

@@ -97,7 +97,10 @@ class WebhookResponse(BaseModel):
     enabled: bool
     disabled_reason: Annotated[
         Literal["owner", "gone", "revoked"] | None,
-        Field(description="`gone`: the receiver answered 410; `revoked`: its key was revoked."),
+        Field(
+            description="`gone`: the receiver answered 410; `revoked`: its key was revoked or has "
+            "expired."
+        ),
     ]
     disabled_at: datetime | None
     created_at: datetime

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString, cast
 
+from psycopg import Connection
 from psycopg.rows import DictRow
 
 from resources.postgres.connection import Postgres, Role
@@ -172,6 +173,27 @@ class ApiKeys:
         """
         return self._ended("delete from ytcaption.api_key where id = %s returning *", id)
 
+    def expired(self) -> list[str]:
+        """Return the owners whose keys have expired without `end_expired` having ended them."""
+        with self._postgres.transaction() as connection:
+            rows = connection.execute("select owner from ytcaption.expired_key order by owner")
+            return [row["owner"] for row in rows]
+
+    def end_expired(self) -> list[str]:
+        """End expired keys as `revoke` does: nothing is sent to their webhooks and callbacks any
+        more, and their channels are paused. Return their owners."""
+        with self._postgres.transaction() as connection:
+            rows = connection.execute(
+                """
+                update ytcaption.api_key set expiry_applied_at = now()
+                where 'key:' || id in (select owner from ytcaption.expired_key)
+                returning 'key:' || id as owner
+                """
+            ).fetchall()
+            owners = sorted(row["owner"] for row in rows)
+            _pause_channels(connection, owners)
+        return owners
+
     def any_exist(self) -> bool:
         """Return whether there is any key: even a revoked or expired one keeps the API closed."""
         # Called before the database may have started: a pool would retry for seconds.
@@ -198,16 +220,20 @@ class ApiKeys:
             ).fetchone()
             row = _existing(connection.execute(statement, (id,)).fetchone())
             if before is not None and before["revoked_at"] is None:
-                connection.execute(
-                    "update ytcaption.channel set paused_at = now(), updated_at = now() "
-                    "where owner = %s and paused_at is null",
-                    (row.caller.owner,),
-                )
+                _pause_channels(connection, [row.caller.owner])
         return row
 
     def _changed(self, statement: LiteralString, *values: str) -> ApiKeyRow:
         with self._postgres.transaction() as connection:
             return _existing(connection.execute(statement, values).fetchone())
+
+
+def _pause_channels(connection: Connection[DictRow], owners: list[str]) -> None:
+    connection.execute(
+        "update ytcaption.channel set paused_at = now(), updated_at = now() "
+        "where owner = any(%s) and paused_at is null",
+        (owners,),
+    )
 
 
 def _existing(row: DictRow | None) -> ApiKeyRow:

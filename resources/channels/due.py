@@ -15,6 +15,7 @@ DUE_TAG = "ytcaption/due"
 GRACE_S = 3600.0
 """How much later than due a channel may be listed before it counts as late."""
 
+# Channels of an expired key are not listed; maintenance pauses them.
 # Channels of priority `bulk` observe their site's quiet hours, unless a listing was requested.
 _MAY_BE_LISTED: LiteralString = """
     (priority <> 'bulk' or run_asked_at is not null or site <> all(%(quiet)s))
@@ -22,6 +23,7 @@ _MAY_BE_LISTED: LiteralString = """
     and not exists (
         select from ytcaption.breaker where breaker.site = channel.site
         and opened_at is not null and (probe_at is null or probe_at > now()))
+    and not exists (select from ytcaption.expired_key where expired_key.owner = channel.owner)
 """
 
 _LATE = """

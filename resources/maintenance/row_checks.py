@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from resources.auth.api_keys import ApiKeys
 from resources.maintenance.check import Check, Installation, Repaired, one_by_one
 from resources.webhooks.outbox import wake_notifiers
 
@@ -49,6 +50,14 @@ def _delete_drafts(installation: Installation, ids: Sequence[str]) -> Repaired:
     return Repaired(done=list(ids))
 
 
+def _expired_keys(installation: Installation) -> list[str]:
+    return ApiKeys(installation.api).expired()
+
+
+def _end_keys(installation: Installation, _owners: Sequence[str]) -> Repaired:
+    return Repaired(done=ApiKeys(installation.api).end_expired())
+
+
 def _finish_erasure(installation: Installation, id: str) -> bool:
     return installation.erasure.erase(id)
 
@@ -67,6 +76,13 @@ ROW_CHECKS = (
         "the drafts are deleted",
         _left_drafts,
         _delete_drafts,
+    ),
+    Check(
+        "key_expired",
+        "keys that have expired and still have webhooks and channels",
+        "ended as revoked ones: webhooks are disabled, channels paused",
+        _expired_keys,
+        _end_keys,
     ),
 )
 

@@ -60,6 +60,7 @@ with recursive lane as (
     select *, row_number() over (partition by owner order by next_attempt_at, id)
         + coalesce((select sum(number) from busy where busy.owner = by_lane.owner), 0) as rank
     from by_lane
+    where not exists (select from ytcaption.expired_key where expired_key.owner = by_lane.owner)
 ), claimed as (
     select delivery.id from ytcaption.delivery join by_owner using (id)
     where rank <= %(per_owner)s and status = 'waiting'

@@ -37,7 +37,7 @@ class Webhook:
         url: None for an owner's callbacks.
         include: `result`: events carry the text as well if it is short.
         disabled_reason: `owner`; `gone`: the receiver answered 410; `revoked`: the owner's key was
-            revoked.
+            revoked or has expired.
     """
 
     id: UUID

@@ -19,7 +19,7 @@ grant update (
 grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause,
     ytcaption.breaker, ytcaption.webhook, ytcaption.webhook_secret, ytcaption.delivery, ytcaption.alert
     to ytcaption_api;
-grant select on ytcaption.busy_site to ytcaption_api;
+grant select on ytcaption.busy_site, ytcaption.expired_key to ytcaption_api;
 grant select, insert on ytcaption.delivery_attempt to ytcaption_api;
 -- A callback that is gone is not called again.
 grant update (callback_url, keep) on ytcaption.request to ytcaption_api;
@@ -48,7 +48,8 @@ grant insert, delete on ytcaption.segment to ytcaption_dagster;
 grant select, insert, delete on ytcaption.draft_segment, ytcaption.checkpoint to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.caption_track, ytcaption.caption_accuracy,
     ytcaption.caption_reference to ytcaption_dagster;
-grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site to ytcaption_dagster;
+grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site, ytcaption.expired_key
+    to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.breaker, ytcaption.pace, ytcaption.site_day,
     ytcaption.upstream_proxy to ytcaption_dagster;
 grant select, update, delete on ytcaption.channel to ytcaption_dagster;

@@ -6,6 +6,7 @@ import pytest
 
 from resources.auth.api_keys import ApiKeys, parse_span, parse_token, secret_sha256
 from resources.auth.bind_check import check_bind
+from resources.channels.due import due_channels
 from resources.channels.store import ChannelStore
 from resources.postgres.connection import Postgres
 from tests.support.channel_lists import plan, source
@@ -123,6 +124,42 @@ def test_a_key_expires(keys: ApiKeys) -> None:
     assert row.expires_at is not None
     assert row.is_valid_at(row.expires_at - timedelta(seconds=1))
     assert not row.is_valid_at(row.expires_at)
+
+
+def expire(settings: Settings, id: str) -> None:
+    """Set the end of a key to a second ago; if it was ended before, then an hour ago."""
+    with Postgres.from_settings(settings, "admin").transaction() as connection:
+        connection.execute(
+            "update ytcaption.api_key set expires_at = now() - interval '1 second', "
+            "expiry_applied_at = expiry_applied_at - interval '1 hour' where id = %s",
+            (id,),
+        )
+
+
+def test_an_expired_key_is_ended_once(keys: ApiKeys, settings: Settings) -> None:
+    """Its channels are not listed any more, then paused; an operator may resume them.
+
+    A key whose end is set to later, and comes again, is ended again.
+    """
+    store = ChannelStore.from_settings(settings, "admin")
+    runs = Postgres.from_settings(settings, "dagster")
+    mine, other = keys.create("mine", ["write"]).row, keys.create("other", ["write"]).row
+    id, others = (store.create(source(), plan(), each.caller.owner)[0].id for each in (mine, other))
+    assert keys.end_expired() == []
+    expire(settings, mine.id)
+    assert [each.id for each in due_channels(runs, 9)] == [others]
+    assert keys.expired() == keys.end_expired() == [mine.caller.owner]
+    assert store.get(id).paused_at is not None
+    assert store.get(others).paused_at is None
+
+    store.resume(id)
+    assert keys.expired() == keys.end_expired() == []
+    assert {each.id for each in due_channels(runs, 9)} == {id, others}
+    expire(settings, mine.id)
+    assert keys.end_expired() == [mine.caller.owner]
+    keys.revoke(other.id)
+    expire(settings, other.id)
+    assert keys.end_expired() == []
 
 
 def test_use_is_recorded_once_a_minute(keys: ApiKeys, settings: Settings) -> None:

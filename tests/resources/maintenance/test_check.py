@@ -1,11 +1,13 @@
 """Damage from crashes is found and repaired once; what is in use is not touched."""
 
 import fcntl
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from resources.auth.api_keys import ApiKeys
 from resources.maintenance import run_checks as run_checks
 from resources.maintenance.check import examine
 from resources.maintenance.check_registry import ALL_CHECKS
@@ -324,6 +326,8 @@ def test_drafts_leases_and_erasures_are_settled(house: House):
         "from ytcaption.webhook"
     )
     assert len(repaired_once(house, "delivery_lease_ended")) == 1
+    key = ApiKeys(house.installation.api).create("old", ["read"], expires_in=timedelta(0)).row
+    assert repaired_once(house, "key_expired") == [key.caller.owner]
     house.execute(
         "insert into ytcaption.tombstone (id_sha256) "
         "values (encode(sha256(convert_to(%(id)s, 'UTF8')), 'hex'))",

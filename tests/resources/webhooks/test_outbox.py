@@ -245,6 +245,29 @@ def test_a_revoked_key_gets_no_more_events(box: Box, settings: Settings) -> None
     assert box.webhooks.get(webhook.id, None).disabled_reason == "revoked"
 
 
+def test_an_expired_key_gets_no_more_events(box: Box, settings: Settings) -> None:
+    """From its end on nothing is added or sent; then its webhook is disabled."""
+    keys = ApiKeys.from_settings(settings, "api")
+    key, other = (keys.create(name, ["read", "write"]).row for name in ("ended", "other"))
+    owner = f"key:{key.id}"
+    webhook, others = box.webhook(owner=owner), box.webhook(owner=f"key:{other.id}")
+    box.failed("a", owner=owner, callback=CALLBACK)
+    with box.store.postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.api_key set expires_at = now() - interval '1 second' where id = %s",
+            (key.id,),
+        )
+    box.failed("b", owner=owner, callback=CALLBACK)
+    box.failed("c", owner=f"key:{other.id}")
+    owners = [row["owner"] for row in box.rows()]
+    assert owners == [owner, owner, f"key:{other.id}"]
+    assert [each.message.webhook_id for each in box.outbox.claim(9)] == [others.id]
+
+    assert keys.end_expired() == [owner]
+    assert [row["status"] for row in box.rows()] == ["dead", "dead", "waiting"]
+    assert box.webhooks.get(webhook.id, None).disabled_reason == "revoked"
+
+
 def test_settled_deliveries_have_an_age_limit(box: Box) -> None:
     """Deliveries that wait are kept."""
     box.completed("a", callback=CALLBACK)
