@@ -213,7 +213,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, ConnectionTable]]:
         channels=ChannelService(settings, channel_store, lister),
         channel_store=channel_store,
         uploads=upload_intake,
-        openai_audio=OpenAIAudio(settings, upload_intake, watcher, postgres, object_store),
+        openai_audio=OpenAIAudio(
+            settings, upload_intake, watcher, postgres, object_store, authenticator
+        ),
         api_keys=api_keys,
         webhooks=Webhooks(settings, postgres),
         deliveries=Deliveries(postgres),

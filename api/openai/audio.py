@@ -12,6 +12,8 @@ from fastapi import Request, Response
 from sse_starlette import ServerSentEvent
 from starlette.exceptions import HTTPException
 
+from api.auth.authentication import Authenticator
+from api.auth.lasting import LastingAuthorization
 from api.events.sse import EventStreamResponse
 from api.http.errors import RETRY_AFTER_S, problem, problem_body, status_of_code
 from api.http.openai_errors import adapted
@@ -56,12 +58,14 @@ class OpenAIAudio:
         watcher: Watcher,
         postgres: Postgres,
         object_store: ObjectStore,
+        authenticator: Authenticator,
     ) -> None:
         self._settings = settings
         self._uploads = uploads
         self._watcher = watcher
         self._postgres = postgres
         self._object_store = object_store
+        self._authenticator = authenticator
 
     async def answer(self, request: Request, caller: Caller, task: Task) -> Response:
         """Return the text of the uploaded file, however long it takes, while the client waits.
@@ -69,8 +73,8 @@ class OpenAIAudio:
         It is an ordinary transcription: equal requests, from any client, share it.
 
         Raises:
-            as `receive_body` and `UploadIntake.submit`; HTTPException if the client leaves or the
-            server stops.
+            as `receive_body` and `UploadIntake.submit`; Unauthenticated if the key ends meanwhile;
+            HTTPException if the client leaves or the server stops.
         """
         await self._uploads.check(RequestOptions())
         async with receive_body(request, self._uploads.uploads, form_only=True) as body:
@@ -79,9 +83,10 @@ class OpenAIAudio:
             submission = await self._uploads.submit(caller, body, options)
         id = submission.transcription.id
         headers = {ID_HEADER: id, "Cache-Control": "no-store"}
+        authorization = LastingAuthorization(self._authenticator, caller, request.headers, "write")
         if form.stream:
-            return EventStreamResponse(self._stream(caller, id), headers)
-        row = await self._final_row(request, caller, id)
+            return EventStreamResponse(self._stream(caller, id, authorization), headers)
+        row = await self._final_row(request, caller, id, authorization)
         if row.status is TranscriptionStatus.COMPLETED:
             response = await anyio.to_thread.run_sync(self._rendered, row, form)
         else:
@@ -89,11 +94,14 @@ class OpenAIAudio:
         response.headers.update(headers)
         return response
 
-    async def _final_row(self, request: Request, caller: Caller, id: str) -> TranscriptionRow:
+    async def _final_row(
+        self, request: Request, caller: Caller, id: str, authorization: LastingAuthorization
+    ) -> TranscriptionRow:
         read = partial(get_transcription, self._postgres, id, caller.sees_only)
         async with self._watcher.changes(id) as changes:
             while True:
                 with suppress(errors.DatabaseUnavailable):  # keep waiting until it is back
+                    await authorization.check()
                     row = await self._watcher.query(read)
                     if row.status.is_final:
                         return row
@@ -108,7 +116,9 @@ class OpenAIAudio:
         document = self._object_store.read_bytes(row.document_key, row.document_sha256)
         return audio_response(Transcript.from_json(document), form, self._settings)
 
-    async def _stream(self, caller: Caller, id: str) -> AsyncGenerator[ServerSentEvent]:
+    async def _stream(
+        self, caller: Caller, id: str, authorization: LastingAuthorization
+    ) -> AsyncGenerator[ServerSentEvent]:
         """Yield each segment once it is final, then the whole text, or why there is none.
 
         If a second attempt starts, segments in positions that were sent already are not sent again,
@@ -121,10 +131,14 @@ class OpenAIAudio:
             while not self._watcher.closing:
                 read = partial(read_live_state, postgres, id, owner, attempt, len(texts))
                 try:
+                    await authorization.check()
                     snapshot = await self._watcher.query(read)
                 except errors.DatabaseUnavailable:
                     await changes.next(RECHECK_EVERY_S)
                     continue
+                except errors.Unauthenticated as error:
+                    yield _error_event(401, error.code, error.message)
+                    return
                 if snapshot is None:
                     yield _error_event(410, "transcription_erased", "The transcription was erased.")
                     return

@@ -4,7 +4,10 @@ Dagster's own server executes mutations that come by GET or as a form, from any 
 shows, under any host name. Here each request and WebSocket is checked before Dagster sees it.
 """
 
+import asyncio
 import logging
+import time
+from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -21,6 +24,12 @@ logger = logging.getLogger(__name__)
 
 GRAPHQL = "/graphql"
 HEALTH = "/healthz"
+
+CHECK_EVERY_S = 15.0
+"""How often the session of an open WebSocket is checked."""
+
+POLICY_VIOLATION = 1008
+"""Close code of RFC 6455 for what is not allowed."""
 
 SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -95,12 +104,49 @@ class Guard:
             refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The keys cannot be read. Retry.")
             await _refuse(refusal, scope, receive, send)
             return
-        if response is None:
+        if response is None and is_socket:
+            await self._serve_socket(scope, headers, receive, send)
+        elif response is None:
             await self.app(scope, receive, send)
         elif is_socket:
             await _refuse(Refusal(HTTPStatus.UNAUTHORIZED, "Sign in."), scope, receive, send)
         else:
             await response(scope, receive, send)
+
+    async def _serve_socket(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> None:
+        """Pass on a WebSocket, and close it when its session ends."""
+        check_at = time.monotonic() + CHECK_EVERY_S
+        is_closed = False
+
+        async def receive_while_signed_in() -> Message:
+            nonlocal check_at, is_closed
+            while True:
+                if (left_s := check_at - time.monotonic()) > 0:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(left_s):
+                            return await receive()
+                if await self._has_ended(scope, headers, receive):
+                    break
+                check_at = time.monotonic() + CHECK_EVERY_S
+            is_closed = True
+            reason = "The session has ended. Sign in."
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": reason})
+            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+
+        async def send_while_signed_in(message: Message) -> None:
+            if not is_closed:
+                await send(message)
+
+        await self.app(scope, receive_while_signed_in, send_while_signed_in)
+
+    async def _has_ended(self, scope: Scope, headers: Headers, receive: Receive) -> bool:
+        try:
+            return await self._unless_signed_in(scope, headers, receive) is not None
+        except YtcaptionError as error:
+            logger.error("%s: %s", error.code, error)
+            return True  # the page opens another one when the keys can be read again
 
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
         """Return why a request is refused with a session, too; None if it is not."""
@@ -180,7 +226,7 @@ def _is_json(headers: Headers) -> bool:
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008, "reason": refusal.reason})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": refusal.reason})
         return
     headers = {"Connection": "close", "Cache-Control": "no-store"}
     if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED:

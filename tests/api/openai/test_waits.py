@@ -10,10 +10,14 @@ import psutil
 import pytest
 from openai import OpenAI
 
+from api.auth import lasting
 from api.openai import audio as openai_audio
+from resources.auth import api_key_cache
+from resources.auth.api_keys import ApiKeys
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, DatabaseSwitch, World, serving
+from tests.api.keys import Keys
 from tests.api.uploads.bodies import JFK
 from tests.api.uploads.test_memory import server_process, store  # noqa: F401 - fixtures
 from tests.api.workers import Scripted, worker
@@ -28,8 +32,8 @@ FILE = ("speech.flac", JFK)
 TEXT = " ".join(SPOKEN)
 
 
-def client_of(url: str) -> OpenAI:
-    return OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30)
+def client_of(url: str, token: str = "none") -> OpenAI:
+    return OpenAI(base_url=f"{url}/v1", api_key=token, max_retries=0, timeout=30)
 
 
 @pytest.fixture
@@ -190,6 +194,30 @@ def test_waiting_survives_a_database_outage(
         database_switch.on()
         with worker(request_store, Scripted(world).complete):
             assert waiting.result(30) == (TEXT, TEXT)
+
+
+@pytest.mark.slow
+def test_a_revoked_key_receives_no_text(
+    keys: Keys, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is checked every 15 s; here more often. Streams end, too."""
+    monkeypatch.setattr(lasting, "CHECK_EVERY_S", 0.2)
+    monkeypatch.setattr(api_key_cache, "FRESH_S", 0.1)
+    monkeypatch.setattr(api_key_cache, "STALE_S", 0.1)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    token = keys.header("anna")["Authorization"].split()[1]
+    with serving(settings) as url, ThreadPoolExecutor() as threads:
+        client = client_of(url, token)
+        waiting = threads.submit(client.audio.transcriptions.create, model="base", file=FILE)
+        stream = threads.submit(
+            lambda: list(client.audio.transcriptions.create(model="tiny", file=FILE, stream=True))
+        )
+        wait_for(requests_stored(world.request_store, 2))
+        ApiKeys.from_settings(settings).revoke(token.split("_")[1])
+        with pytest.raises(openai.AuthenticationError, match="no longer valid"):
+            waiting.result(20)
+        with pytest.raises(openai.APIError, match="no longer valid"):
+            stream.result(20)
 
 
 @pytest.mark.long

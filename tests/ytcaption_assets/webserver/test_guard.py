@@ -27,7 +27,7 @@ from tests.support.dagster_page import SET_POOL, DagsterPage, dagster_page
 from tests.support.patience import wait_for
 from tests.support.servers.foreign_site import foreign_site
 from ytcaption.settings.settings import Settings
-from ytcaption_assets.webserver import sessions
+from ytcaption_assets.webserver import guard, sessions
 from ytcaption_assets.webserver.guard import Guard
 from ytcaption_assets.webserver.sessions import Sessions
 
@@ -276,6 +276,27 @@ def test_an_operator_signs_in_and_out(make: MakePage, keys: Keys) -> None:
     assert dict(client.cookies) == {}
     client.cookies.update(kept)
     assert client.get("/server_info").status_code == 401
+
+
+def test_a_websocket_ends_with_its_session(
+    make: MakePage, keys: Keys, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is checked every 15 s; here more often."""
+    monkeypatch.setattr(guard, "CHECK_EVERY_S", 0.1)
+    page = make(read_only=False)
+    with client_of(page) as client:
+        assert sign_in(client, token_of(keys, "admin")).status_code == 303
+        with client.websocket_connect(SOCKET, ["graphql-ws"]) as socket:
+            monkeypatch.setattr(api_key_cache, "FRESH_S", 0.1)
+            monkeypatch.setattr(api_key_cache, "STALE_S", 0.1)
+            for _ in range(2):
+                threading.Event().wait(0.3)
+                socket.send_json({"type": "connection_init"})
+                assert socket.receive_json() == {"type": "connection_ack"}
+            ApiKeys.from_settings(settings).revoke(keys.owner("admin").removeprefix("key:"))
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_json()
+            assert closed.value.code == 1008
 
 
 @pytest.mark.parametrize("name", ["anna", "reader"])
