@@ -18,6 +18,9 @@ from ytcaption.settings.settings import Settings
 _PUBLIC_PATHS = frozenset(
     {"/", "/channels", "/docs", "/openapi.json", "/healthz", "/readyz", "/favicon.ico"}
 )
+_ALLOWANCE = "ytcaption.allowance"
+"""In the scope: what the caller of this request may still send."""
+
 _PUBLIC_FOLDERS = ("/docs/assets/", "/pages/")
 
 
@@ -70,6 +73,17 @@ class Authenticator:
         """Count one request of a caller."""
         return await self.limiter.hit(caller.owner, self.per_minute(caller))
 
+    async def count_batch(self, scope: Scope, caller: Caller, number: int) -> None:
+        """Count the items of a batch beyond the first one, which was counted as the request.
+
+        Raises:
+            RequestLimitExceeded: they do not fit into what is left.
+        """
+        if number <= 1 or caller == LOCAL:
+            return
+        allowance = await self.limiter.hit_batch(caller.owner, self.per_minute(caller), number - 1)
+        scope[_ALLOWANCE] = _checked(allowance)
+
     async def left(self, caller: Caller) -> Allowance:
         """Return what a caller may still send this minute, without counting."""
         return await self.limiter.peek(caller.owner, self.per_minute(caller))
@@ -103,7 +117,6 @@ class Authentication:
             return
         authenticator: Authenticator = scope["app"].state.parts.authenticator
         public = is_public_path(route_path(scope))
-        allowance: Allowance | None = None
         try:
             if authenticator.seems_open if public else await authenticator.is_open():
                 if not is_over_loopback(scope):
@@ -113,11 +126,11 @@ class Authentication:
             elif not public:
                 caller = await _identified(authenticator, scope)
                 scope["ytcaption.caller"] = caller
-                allowance = _checked(await authenticator.count(caller))
+                scope[_ALLOWANCE] = _checked(await authenticator.count(caller))
         except YtcaptionError as error:
             await _error_response(error, scope)(scope, receive, send)
             return
-        await self.app(scope, receive, _with_headers(send, allowance))
+        await self.app(scope, receive, _with_headers(send, scope))
 
 
 class RequestLimitExceeded(RateLimited):
@@ -179,13 +192,13 @@ def _misdirected() -> ASGIApp:
     )
 
 
-def _with_headers(send: Send, allowance: Allowance | None) -> Send:
-    if allowance is None:
+def _with_headers(send: Send, scope: Scope) -> Send:
+    if _ALLOWANCE not in scope:
         return send
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(allowance.headers)
+            MutableHeaders(scope=message).update(scope[_ALLOWANCE].headers)
         await send(message)
 
     return send_with_headers

@@ -24,7 +24,8 @@ class LastingAuthorization:
         self, authenticator: Authenticator, caller: Caller, headers: Headers, scope: Scope
     ) -> None:
         self._authenticator = authenticator
-        self._caller, self._headers, self._scope = caller, headers, scope
+        self._caller, self._headers = caller, headers
+        self._scope: Scope = scope
         self._checked_at = time.monotonic()
 
     async def holds(self) -> bool:

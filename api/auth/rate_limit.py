@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from limits import RateLimitItemPerMinute
@@ -75,11 +75,28 @@ class RateLimiter:
 
     async def hit(self, owner: str, per_minute: int) -> Allowance:
         """Count one request."""
-        return await self._allowance(owner, per_minute, count=True)
+        return await self._allowance(owner, per_minute, 1)
+
+    async def hit_batch(self, owner: str, per_minute: int, number: int) -> Allowance:
+        """Count the requests of a batch, all or none.
+
+        A batch of more than half of the limit might never fit beside other requests: one a minute
+        is allowed, and uses up what is left.
+        """
+        if number <= per_minute // 2:
+            allowance = await self._allowance(owner, per_minute, number)
+            lacking = 0 if allowance.allowed else number - allowance.remaining
+            wait_s = math.ceil(WINDOW_S * lacking / per_minute)
+            return replace(allowance, reset_s=max(allowance.reset_s, wait_s))
+        large = await self._allowance(f"batch:{owner}", 1, 1)
+        left = await self.peek(owner, per_minute)
+        if not large.allowed:
+            return replace(left, allowed=False, reset_s=large.reset_s)
+        return replace(await self._allowance(owner, per_minute, left.remaining), allowed=True)
 
     async def peek(self, owner: str, per_minute: int) -> Allowance:
         """Return what is left, without counting."""
-        return await self._allowance(owner, per_minute, count=False)
+        return await self._allowance(owner, per_minute, 0)
 
     def probes(self) -> dict[str, Callable[[], str | None]]:
         """Return the readiness probe of Redis; none if it is not configured."""
@@ -90,17 +107,17 @@ class RateLimiter:
         if self._redis is not None:
             await self._redis.close()
 
-    async def _allowance(self, owner: str, per_minute: int, *, count: bool) -> Allowance:
+    async def _allowance(self, owner: str, per_minute: int, number: int) -> Allowance:
         if self._shared is not None and time.monotonic() >= self._retry_at:
             try:
-                return await _allowance(self._shared, owner, per_minute, count=count)
+                return await _allowance(self._shared, owner, per_minute, number)
             except StorageError as error:
                 self._pause_redis(error)
         if self._clock.step_s() < 0:
             # The windows of `limits` end by the wall clock: set back by an hour, a caller who has
             # used up a minute's requests would wait for the hour.
             self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
-        return await _allowance(self._local, owner, per_minute, count=count)
+        return await _allowance(self._local, owner, per_minute, number)
 
     def _pause_redis(self, error: StorageError) -> None:
         now = time.monotonic()
@@ -123,10 +140,13 @@ def rate_limiter(settings: Settings) -> RateLimiter:
 
 
 async def _allowance(
-    limiter: SlidingWindowCounterRateLimiter, owner: str, per_minute: int, *, count: bool
+    limiter: SlidingWindowCounterRateLimiter, owner: str, per_minute: int, number: int
 ) -> Allowance:
     item = RateLimitItemPerMinute(per_minute)
-    allowed = await (limiter.hit(item, owner) if count else limiter.test(item, owner))
+    if number:
+        allowed = await limiter.hit(item, owner, cost=number)
+    else:
+        allowed = await limiter.test(item, owner)
     stats = await limiter.get_window_stats(item, owner)
     reset_s = min(max(0, math.ceil(stats.reset_time - time.time())), WINDOW_S)
     return Allowance(allowed, per_minute, stats.remaining, reset_s)

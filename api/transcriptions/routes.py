@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from api.auth.dependencies import AuthenticatorDep
 from api.dependencies import PostgresDep, Reader, SettingsDep, Writer
 from api.http.pagination import Limit
 from api.responses import (
@@ -140,6 +141,7 @@ async def create_transcriptions(
     request: Request,
     body: Annotated[BatchRequest, Body(examples=[BATCH_EXAMPLE])],
     caller: Writer,
+    authenticator: AuthenticatorDep,
     submitter: SubmitterDep,
     key: IdempotencyHeader = None,
 ) -> BatchResponse:
@@ -147,12 +149,16 @@ async def create_transcriptions(
     not affect the others. The `status` of an item is 202, or that of its `problem`.
 
     An `Idempotency-Key` covers the whole batch, including its refusals.
+
+    Each item counts as a request of this minute. A batch of more than half of the limit is accepted
+    once a minute, and uses up what is left.
     """
+    named = idempotency(key, body)
+    if named is None or await run_in_threadpool(submitter.stored_answer, caller, named) is None:
+        await authenticator.count_batch(request.scope, caller, len(body.items))
 
     def submit() -> BatchResponse:
-        outcomes = submitter.submit_many(
-            caller, parse_items(body), idempotency=idempotency(key, body)
-        )
+        outcomes = submitter.submit_many(caller, parse_items(body), idempotency=named)
         return batch_view(request, outcomes)
 
     return await run_in_threadpool(submit)

@@ -87,6 +87,16 @@ class Submitter:
         """
         self._pause_control.check_intake()
 
+    def stored_answer(
+        self, caller: Caller, idempotency: IdempotencyKey
+    ) -> list[Submission | Refusal] | None:
+        """Return the answer to an earlier request with this key; None if there was none.
+
+        Raises:
+            DatabaseUnavailable, IdempotencyMismatch: as `submit_many`.
+        """
+        return self._request_store.stored_answer(caller.owner, idempotency)
+
     def submit_many(
         self,
         caller: Caller,
@@ -103,10 +113,8 @@ class Submitter:
         Raises:
             IntakePaused, DatabaseUnavailable, IdempotencyMismatch: for the whole batch.
         """
-        if idempotency is not None:
-            earlier = self._request_store.stored_answer(caller.owner, idempotency)
-            if earlier is not None:
-                return earlier
+        if idempotency is not None and (earlier := self.stored_answer(caller, idempotency)):
+            return earlier
         requests = [
             item if isinstance(item, Refusal) else self._checked_or_refused(item) for item in items
         ]

@@ -43,12 +43,15 @@ from ytcaption.client.options import (
 )
 from ytcaption.client.pages import pages
 from ytcaption.client.search_models import SearchResult, SearchResults
-from ytcaption.client.transport import Call, Transport
+from ytcaption.client.transport import RETRY_FOR_S, Call, Transport
 from ytcaption.domain.caption_choice import CaptionsPolicy
 from ytcaption.domain.captions.formats import CaptionFormat
 from ytcaption.domain.transcripts.transcript import Transcript
 
 BATCH = 1_000
+BATCH_RETRY_FOR_S = 2 * RETRY_FOR_S
+"""A server may accept one large batch a minute."""
+
 UPLOAD_TIMEOUT_S = 600.0
 """The server inspects a file before it answers."""
 
@@ -136,6 +139,7 @@ class Client:
                 "/api/v1/transcriptions/batch",
                 json={"items": some},
                 headers={"Idempotency-Key": str(uuid.uuid4())},
+                retry_for_s=BATCH_RETRY_FOR_S,
             )
             for item in read_as(Batch, self._transport.send(call)).items:
                 yield item.answer

@@ -21,7 +21,7 @@ CONNECT_ATTEMPTS = 3
 """If nobody listens the address is usually wrong: that is reported within two seconds."""
 
 RETRY_FOR_S = 60.0
-"""Limit of all pauses between the attempts of one call; a longer `Retry-After` ends it."""
+"""Limit of all pauses between the attempts of one call, unless the call has its own."""
 
 REPEATED_STATUSES = frozenset({429, 503})
 _LONGEST_PAUSE_S = 8.0
@@ -36,6 +36,7 @@ class Call:
         repeatable: doing it twice has the effect of doing it once. Other requests are repeated only
             if the server says that it did nothing.
         body: creates the content for each attempt.
+        retry_for_s: limit of all pauses between attempts; a longer `Retry-After` ends it.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     timeout_s: float | None = None
+    retry_for_s: float = RETRY_FOR_S
 
 
 class Transport:
@@ -75,7 +77,7 @@ class Transport:
             ApiError: the server refused.
             ServerUnreachable: there was no response on any attempt.
         """
-        attempt, deadline = 1, time.monotonic() + RETRY_FOR_S
+        attempt, deadline = 1, time.monotonic() + call.retry_for_s
         while True:
             attempts = MAX_ATTEMPTS
             try:

@@ -1,17 +1,23 @@
 """Batches: many requests in one body."""
 
+import asyncio
 import time
 from typing import Any
 
+import httpx
+import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.auth.rate_limit import RateLimiter
+from resources.auth.api_keys import ApiKeys
 from resources.transcriptions.listing import ListFilter, transcription_page
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, World
 from tests.api.keys import Keys
 from tests.support.transcription_events import transcription_events
+from ytcaption.domain.caller import Limits
 from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions/batch"
@@ -143,6 +149,59 @@ def test_what_goes_beyond_the_quota_is_refused(settings: Settings, keys: Keys) -
 
     assert [item["status"] for item in body["items"]] == [202, 202, 202, 429, 429]
     assert body["items"][3]["problem"]["code"] == "quota_exceeded"
+
+
+@pytest.mark.long
+def test_each_item_counts_as_a_request(settings: Settings) -> None:
+    """A batch that does not fit is refused as a whole; a large one is accepted once a minute.
+
+    A repeated one with the same key is not counted again.
+    """
+    api_keys = ApiKeys.from_settings(settings)
+    limits = Limits(requests_per_minute=20)
+    small, large = (
+        {"Authorization": f"Bearer {api_keys.create(name, ['write'], limits=limits).token}"}
+        for name in ("small", "large")
+    )
+    with TestClient(create_app(settings), base_url=BASE_URL) as client:
+
+        def post(number: int, headers: dict[str, str]) -> httpx.Response:
+            items = [{"url": link(each)} for each in range(number)]
+            return client.post(PATH, json={"items": items}, headers=headers)
+
+        once = small | {"Idempotency-Key": "once"}
+        first = post(10, once)
+        assert (first.status_code, first.json()["accepted"]) == (207, 10)
+        assert left_of(first) in (10, 11)  # more, if a minute has just begun
+        assert left_of(post(10, once)) in (9, 10)
+        refused = post(11, small)
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert 0 < int(refused.headers["Retry-After"]) <= 60
+        assert post(5, small).status_code == 207
+
+        assert (accepted := post(50, large)).json()["accepted"] == 50
+        assert left_of(accepted) == 0
+        assert post(1, large).status_code == 429
+
+
+def test_a_large_batch_is_accepted_once_a_minute() -> None:
+    """Beside other requests, too; each caller has a limit of its own."""
+
+    async def count() -> None:
+        limiter = RateLimiter(None)
+        assert (await limiter.hit("key:a", 20)).allowed
+        first = await limiter.hit_batch("key:a", 20, 999)
+        assert (first.allowed, first.remaining) == (True, 0)
+        second = await limiter.hit_batch("key:a", 20, 999)
+        assert not second.allowed and 0 < second.reset_s <= 60
+        assert (await limiter.hit_batch("key:b", 20, 999)).allowed
+
+    asyncio.run(count())
+
+
+def left_of(answer: httpx.Response) -> int:
+    """Return the requests that are left by the header RateLimit."""
+    return int(answer.headers["RateLimit"].split("r=")[1].split(";")[0])
 
 
 def test_a_batch_needs_the_scope_write(settings: Settings, keys: Keys) -> None:
