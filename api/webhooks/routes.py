@@ -72,7 +72,8 @@ async def _webhook_id(
     webhooks: WebhooksDep,
 ) -> UUID:
     if id == "callbacks":
-        return await run_in_threadpool(webhooks.callbacks_of, caller.owner)
+        create = caller.may("write")
+        return await run_in_threadpool(webhooks.callbacks_of, caller.owner, create=create)
     return id
 
 

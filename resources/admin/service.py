@@ -19,7 +19,7 @@ from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.sites.circuit_breaker import Breaker, breakers
 from resources.sites.pacing import ThrottledSite
-from resources.transcriptions.actions import has_other_requesters, withdraw
+from resources.transcriptions.actions import has_other_requesters, use_remaining_link, withdraw
 from resources.transcriptions.reads import status_counts
 from resources.transcriptions.rows import LISTED
 from resources.transcriptions.seen_media import title_for
@@ -252,6 +252,7 @@ def cancel_all(postgres: Postgres, chosen: CancelFilter, by: str, *, dry_run: bo
 
 
 def _cancel_batch(postgres: Postgres, chosen: CancelFilter, *, dry_run: bool) -> list[str]:
+    withdrawn: list[str] = []
     with postgres.transaction() as connection:
         rows = connection.execute(
             f"""
@@ -270,6 +271,10 @@ def _cancel_batch(postgres: Postgres, chosen: CancelFilter, *, dry_run: bool) ->
                 connection, row["id"], chosen.owner
             ):
                 withdraw(connection, row, chosen.owner)
+                withdrawn.append(row["id"])
             else:
                 cancel_row(connection, row)
+    for id in withdrawn:
+        with postgres.transaction() as connection:
+            use_remaining_link(connection, id)
     return [row["id"] for row in rows]

@@ -40,7 +40,12 @@ from resources.postgres.notify import PROGRESS_CHANNEL, notify
 from resources.postgres.predicates import erased_for, is_erased
 from resources.reports.report import delete_reports
 from resources.transcriptions.accuracy import delete_reference
-from resources.transcriptions.actions import has_other_requesters, owned_row, withdraw
+from resources.transcriptions.actions import (
+    has_other_requesters,
+    owned_row,
+    use_remaining_link,
+    withdraw,
+)
 from resources.transcriptions.state import NO_AUDIO, cancel_row, locked_media
 from ytcaption.domain.errors import TranscriptionBusy, TranscriptionErased
 from ytcaption.domain.events import EventType
@@ -188,6 +193,7 @@ class Erasure:
         """Remove what else an owner who has withdrawn had of it. May be repeated."""
         with self._postgres.transaction() as connection:
             forget_items(connection, id, owner)
+            use_remaining_link(connection, id)
             connection.execute(
                 "update ytcaption.media set title = null where title is not null and id = "
                 "(select media_id from ytcaption.transcription where id = %s)",

@@ -61,7 +61,11 @@ class TranscriptionActions:
                 else:
                     cancel_row(connection, row)
                     effect = "canceled"
-            return CancelResult(transcription_row(locked_row(connection, id)), effect)
+            result = CancelResult(transcription_row(locked_row(connection, id)), effect)
+        if effect == "withdrawn":
+            with self._postgres.transaction() as connection:
+                use_remaining_link(connection, id)
+        return result
 
     def retry(
         self,
@@ -165,7 +169,7 @@ def has_other_requesters(connection: Connection[DictRow], id: str, owner: str) -
 
 def withdraw(connection: Connection[DictRow], row: DictRow, owner: str) -> None:
     """Delete the owner's requests and pending webhook deliveries; the transcription stays for the
-    other owners."""
+    other owners. Call `use_remaining_link` in the next transaction."""
     connection.execute(
         "delete from ytcaption.delivery where transcription_id = %s and owner = %s",
         (row["id"], owner),
@@ -184,3 +188,25 @@ def withdraw(connection: Connection[DictRow], row: DictRow, owner: str) -> None:
         {"id": row["id"], "owner": owner},
     )
     add_event(connection, row, EventType.REQUEST_WITHDRAWN, {"number": deleted.rowcount})
+
+
+def use_remaining_link(connection: Connection[DictRow], id: str) -> None:
+    """Let the next download use a link of those who still request the media, after an owner has
+    withdrawn: a link may be signed for its owner.
+
+    It locks the media's row, so no transcription may be locked before (`intake` locks it first).
+    """
+    connection.execute(
+        """
+        with requested as (
+            select media_id, request.id, url from ytcaption.transcription
+            join ytcaption.request on transcription_id = transcription.id
+            where url is not null and media_id = (
+                select media_id from ytcaption.transcription where id = %s)
+        ), latest as (select * from requested order by id desc limit 1)
+        update ytcaption.media set url = latest.url, updated_at = now() from latest
+        where media.id = latest.media_id and kind = 'direct'
+            and media.url not in (select url from requested)
+        """,
+        (id,),
+    )

@@ -33,7 +33,9 @@ from ytcaption.delivery
 _REQUEUE = """
 update ytcaption.delivery
 set status = 'waiting', series_start = attempt, next_attempt_at = now(), settled_at = null,
-    lease = null, leased_until = null
+    lease = null, leased_until = null,
+    -- The webhook's URL may have changed; a callback has its own.
+    url = coalesce((select webhook.url from ytcaption.webhook where id = webhook_id), url)
 """
 
 

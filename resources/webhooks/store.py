@@ -138,24 +138,31 @@ class Webhooks:
         with self._postgres.transaction() as connection:
             return Webhook.of_row(_row(connection, id, owner))
 
-    def callbacks_of(self, owner: str) -> UUID:
-        """Return the id of the webhook of an owner's callbacks; create it at the first use."""
+    def callbacks_of(self, owner: str, *, create: bool) -> UUID:
+        """Return the id of the webhook of an owner's callbacks.
+
+        Args:
+            create: create it if there is none.
+        """
         with self._postgres.transaction() as connection:
-            connection.execute(
-                "insert into ytcaption.webhook (owner) values (%s) "
-                "on conflict (owner) where url is null do nothing",
-                (owner,),
-            )
+            if create:
+                connection.execute(
+                    "insert into ytcaption.webhook (owner) values (%s) "
+                    "on conflict (owner) where url is null do nothing",
+                    (owner,),
+                )
             row = connection.execute(
                 "select id from ytcaption.webhook where owner = %s and url is null", (owner,)
             ).fetchone()
-            assert row is not None
-            return row["id"]
+        if row is None:
+            raise WebhookNotFound("None of your requests has had a callback_url yet.")
+        return row["id"]
 
     def change(self, id: UUID, owner: str | None, changes: dict[str, Any]) -> Webhook:
         """Change `url`, `event_types`, `include`, `description` or `enabled`.
 
-        Disabling ends the waiting deliveries; an enabled webhook gets later events only.
+        Disabling ends the waiting deliveries; an enabled webhook gets later events only. What
+        waits is sent to the new URL.
 
         Raises:
             InvalidUrl, BlockedAddress, InvalidOption: as `create`.
@@ -185,6 +192,12 @@ class Webhooks:
                 row | clean(values) | {"enabled": enabled},
             ).fetchone()
             assert changed is not None
+            if changed["url"] != row["url"]:
+                connection.execute(
+                    "update ytcaption.delivery set url = %s "
+                    "where webhook_id = %s and status = 'waiting'",
+                    (changed["url"], id),
+                )
         return Webhook.of_row(changed)
 
     def delete(self, id: UUID, owner: str | None) -> None:

@@ -118,6 +118,21 @@ def test_one_of_several_requesters_only_withdraws(
     assert (last["status"], last["effect"]) == ("canceled", "canceled")
 
 
+@pytest.mark.parametrize("action", ["cancel", "delete"])
+def test_the_link_of_who_withdraws_is_not_used(
+    keys: Keys, client: TestClient, world: World, action: str, erasable: None
+) -> None:
+    """It may be signed for them: the next download uses one of the remaining requesters."""
+    link = "https://cdn.example.org/talk.mp3"
+    for name, url in (("bert", link), ("anna", f"{link}?X-Amz-Signature=annas")):
+        body = {"url": url, "model": "base"}
+        id = client.post(PATH, json=body, headers=keys.header(name)).json()["id"]
+    call = ("POST", f"{PATH}/{id}/cancel") if action == "cancel" else ("DELETE", f"{PATH}/{id}")
+    assert client.request(*call, headers=keys.header("anna")).is_success
+    media = world.request_store.postgres.rows("select url from ytcaption.media", {})
+    assert media == [{"url": link}]
+
+
 def test_an_admins_cancel_stops_it_for_everybody(
     keys: Keys, client: TestClient, world: World
 ) -> None:

@@ -212,6 +212,29 @@ def test_dead_letters_belong_to_the_operators(
 
 
 @pytest.mark.long
+def test_a_reader_creates_no_callbacks(keys: Keys, start: Start, settings: Settings) -> None:
+    """Reading changes nothing: `callbacks` exists once a request had one, or who may write asks."""
+    client = start()
+    one = f"{PATH}/callbacks"
+    refused = client.get(one, headers=keys.header("reader"))
+    assert (refused.status_code, refused.json()["code"]) == (404, "webhook_not_found")
+    assert Postgres.from_settings(settings, "admin").rows("select from ytcaption.webhook", {}) == []
+    assert client.get(one, headers=keys.header("anna")).status_code == 200
+
+
+def test_deliveries_go_to_the_new_url(client: TestClient, settings: Settings, world: World) -> None:
+    """Those that wait when it changes, and dead ones that are sent again."""
+    webhook = made(client)
+    one = f"{PATH}/{webhook['id']}"
+    pinged = [client.post(f"{one}/ping").json()["id"]]
+    dead(world)
+    pinged.append(client.post(f"{one}/ping").json()["id"])
+    assert client.patch(one, json={"url": "https://example.net/new"}).status_code == 200
+    client.post(f"{one}/deliveries/{pinged[0]}/redeliver")
+    claimed = Outbox(Postgres.from_settings(settings, "api")).claim(9)
+    assert [each.url for each in claimed] == ["https://example.net/new"] * 2
+
+
 def test_an_owner_has_at_most_twenty_webhooks(client: TestClient) -> None:
     """The next one is refused."""
     for _ in range(20):
