@@ -26,6 +26,7 @@ from ytcaption_assets.cli.library.search import search
 from ytcaption_assets.cli.library.sql import sql
 from ytcaption_assets.cli.models import commands as models
 from ytcaption_assets.cli.models.bench_model import bench_model
+from ytcaption_assets.cli.terminal_text import printable
 from ytcaption_assets.cli.up.notifier import notifier
 from ytcaption_assets.cli.up.status import status
 from ytcaption_assets.cli.up.up import up
@@ -219,7 +220,7 @@ def run() -> None:
     try:
         app()
     except YtcaptionError as error:
-        sys.stderr.write(f"ytcaption: {error.message}\n")
+        sys.stderr.write(f"ytcaption: {printable(error.message)}\n")
         is_usage = isinstance(error, InputError | QueryError)  # a retry cannot succeed
         sys.exit(EXIT_USAGE if is_usage else EXIT_FAILED)
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
@@ -227,7 +228,7 @@ def run() -> None:
 
         if (shortage := shortage_of(error)) is None:
             raise
-        sys.stderr.write(f"ytcaption: {shortage.message}\n")
+        sys.stderr.write(f"ytcaption: {printable(shortage.message)}\n")
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.stderr.write("ytcaption: stopped. Run the command again to continue.\n")

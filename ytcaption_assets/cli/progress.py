@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from ytcaption.domain.request import TranscriptionStatus
+from ytcaption_assets.cli.terminal_text import one_line
 
 TITLE_WIDTH = 32
 
@@ -124,7 +125,7 @@ class Bars:
         """
         stage, unit = _STAGES.get(row.stage, ("working", None))
         if row.status is TranscriptionStatus.QUEUED and waiting:
-            stage, unit = f"waiting ({waiting})", None
+            stage, unit = f"waiting ({one_line(waiting)})", None
         elif row.status is TranscriptionStatus.QUEUED:
             stage, unit = ("waiting to retry" if row.try_number > 1 else "starting"), None
         elif row.status.is_final:
@@ -138,7 +139,7 @@ class Bars:
             self._stages[row.id] = stage
             self._progress.reset(task, total=None, stage=stage, unit=unit)
             if not self._console.is_terminal:
-                self._console.print(f"{stage}: {title}", markup=False, soft_wrap=True)
+                self._console.print(f"{stage}: {one_line(title)}", markup=False, soft_wrap=True)
         done, total = (row.progress_done or 0, row.progress_total) if unit else (0, None)
         if row.status is TranscriptionStatus.COMPLETED:
             done, total = 1, 1
@@ -155,7 +156,7 @@ class Bars:
             if task is None:
                 task = self._progress.add_task(_short(name), total=total, stage=stage, unit=unit)
                 if not self._console.is_terminal:
-                    self._console.print(f"{stage}: {name}", markup=False, soft_wrap=True)
+                    self._console.print(f"{stage}: {one_line(name)}", markup=False, soft_wrap=True)
             self._progress.update(task, completed=done, total=total)
 
         try:
@@ -166,6 +167,7 @@ class Bars:
 
 
 def _short(text: str) -> str:
+    text = one_line(text)
     return text if len(text) <= TITLE_WIDTH else f"{text[: TITLE_WIDTH - 1]}…"
 
 

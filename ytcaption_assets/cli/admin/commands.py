@@ -11,6 +11,7 @@ import typer
 from ytcaption_assets.cli.admin import circuit_breaker as breaker
 from ytcaption_assets.cli.admin import deliveries, keys
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -231,14 +232,14 @@ def print_overview(state: "Overview", console: "Console") -> None:
             if each.progress_done is not None and each.progress_total:
                 done = f"{each.progress_done / each.progress_total:.0%}"
             since, silent = duration(each.age_s), duration(each.silent_s)
-            name = escape(each.title or each.id)
+            name = escape(printable(each.title or each.id))
             table.add_row(name, each.stage or "", done, str(each.attempt), since, silent)
         console.print(table)
     if state.failures:
         table = Table("failed with", "number", "last at", "last message")
         for failure in state.failures:
             last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
-            message = escape(failure.last_message or "")
+            message = escape(printable(failure.last_message))
             table.add_row(failure.code, f"{failure.number:,}", last, message)
         console.print(table)
     if state.breakers:
@@ -249,7 +250,7 @@ def print_overview(state: "Overview", console: "Console") -> None:
         since = each.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
         reason = f": {each.reason}" if each.reason else ""
         line = f"{each.part} is paused since {since} by {each.paused_by}{reason}"
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
     console.print(
         f"{state.media_count:,} media items, {decimal(state.audio_bytes)} of audio; "
         f"{decimal(state.disk_free_bytes)} of {decimal(state.disk_total_bytes)} free.",

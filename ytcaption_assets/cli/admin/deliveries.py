@@ -6,6 +6,7 @@ from uuid import UUID
 import typer
 
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.terminal_text import printable
 
 app = typer.Typer(
     help="Dead letters, which are webhook deliveries out of attempts: list them, send them again.",
@@ -46,7 +47,7 @@ def dead(
         table.add_row(
             str(each.id),
             each.event_type,
-            escape(redact_secrets(each.url)),
+            escape(printable(redact_secrets(each.url))),
             str(each.attempt),
             each.last_outcome,
             f"{since:%Y-%m-%d %H:%M}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,12 +85,15 @@ def print_findings(
     for each in reported:
         examples = "\n".join(each.found[:SHOWN]) + "\n..." * (len(each.found) > SHOWN)
         table.add_row(
-            each.check.what, f"{len(each.found):,}", escape(examples), escape(_repair_text(each))
+            each.check.what,
+            f"{len(each.found):,}",
+            escape(printable(examples)),
+            escape(printable(_repair_text(each))),
         )
     console.print(table)
     for each in reported:
         for name, reason in [*(each.repaired.left.items() if each.repaired else ())][:SHOWN]:
-            console.print(f"{name}: {reason}", markup=False, soft_wrap=True)
+            console.print(printable(f"{name}: {reason}"), markup=False, soft_wrap=True)
 
 
 def _repair_text(finding: "Finding") -> str:

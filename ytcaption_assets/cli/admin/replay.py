@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +55,7 @@ def replay(
 def _print_repair(repaired: "ReplayRepair", console: "Console") -> None:
     console.print(f"{len(repaired.repaired):,} repaired, {len(repaired.left):,} not.")
     for id, reason in list(repaired.left.items())[:_SHOWN]:
-        console.print(f"{id}: {reason}", markup=False, soft_wrap=True)
+        console.print(f"{id}: {printable(reason)}", markup=False, soft_wrap=True)
 
 
 def _print(report: "ReplayReport", console: "Console") -> None:
@@ -67,7 +68,7 @@ def _print(report: "ReplayReport", console: "Console") -> None:
         return
     table = Table("id", "column", "in the row", "from the events")
     for each in report.differences:
-        values = (escape(str(each.row_says)), escape(str(each.events_say)))
+        values = (escape(printable(each.row_says)), escape(printable(each.events_say)))
         table.add_row(each.id, each.column, *values)
     console.print(table)
     hidden = report.difference_count - len(report.differences)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.terminal_text import printable
 
 
 def embed(
@@ -36,7 +37,9 @@ def embed(
                 passages += result.passage_count or 0
                 if result.problem is not None:
                     failed += 1
-                    console.print(f"{result.transcription_id}: {result.problem}", markup=False)
+                    console.print(
+                        f"{result.transcription_id}: {printable(result.problem)}", markup=False
+                    )
                 status.update(f"{transcripts:,} transcripts, {passages:,} passages")
     console.print(f"{transcripts:,} transcripts, {passages:,} passages embedded.")
     if failed:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,4 +92,4 @@ def print_retranscription(
     if result.joined:
         console.print(f"{result.joined:,} exist already and {verb} shared.")
     for reason, number in result.excluded.most_common():
-        console.print(f"{number:,} excluded: {reason}", markup=False, soft_wrap=True)
+        console.print(f"{number:,} excluded: {printable(reason)}", markup=False, soft_wrap=True)

@@ -167,7 +167,9 @@ def _print_table(result: "QueryResult") -> None:
     table = Table()
     for name, kind in zip(result.columns, result.types, strict=True):
         is_number = any(part in kind for part in numeric) and "[" not in kind
-        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            escape(printable(name)), justify="right" if is_number else "left", overflow="fold"
+        )
     for row in result.rows:
         table.add_row(*(escape(printable(value)) for value in row))
     Console().print(table)

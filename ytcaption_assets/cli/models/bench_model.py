@@ -13,6 +13,7 @@ import typer
 
 from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError, UnknownModel, YtcaptionError
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +84,7 @@ def bench_model(
     if table.row_count:
         Console().print(table)
     for error in errors:
-        console.print(error, markup=False, soft_wrap=True)
+        console.print(printable(error), markup=False, soft_wrap=True)
     if errors:
         raise typer.Exit(1)
 

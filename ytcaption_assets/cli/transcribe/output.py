@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ytcaption.domain.transcripts.transcript import Transcript
+from ytcaption_assets.cli.terminal_text import one_line, printable, printable_on_terminal
 
 
 @dataclass
@@ -33,13 +34,15 @@ def print_transcript(
     """Print the text and the paths of its files."""
     origin = " (from the store)" if result.is_from_store else ""
     language = transcript.language or "no speech"
-    console.print(f"[green]done[/green] {escape(title)} · {language}{origin}", soft_wrap=True)
-    print(transcript.text or "(no speech)")  # noqa: T201 - the result itself
+    console.print(
+        f"[green]done[/green] {escape(one_line(title))} · {language}{origin}", soft_wrap=True
+    )
+    print(printable_on_terminal(transcript.text or "(no speech)"))  # noqa: T201 - the result itself
     for path in result.files:
-        console.print(f"  {escape(str(path))}", soft_wrap=True)
+        console.print(f"  {escape(one_line(path))}", soft_wrap=True)
 
 
 def print_failure(result: SourceResult, console: Console) -> None:
     """Print the source that failed, and why."""
-    console.print(f"[red]failed[/red] {escape(result.name)}", soft_wrap=True)
-    console.print(f"  {escape(result.error or '')}", soft_wrap=True)
+    console.print(f"[red]failed[/red] {escape(one_line(result.name))}", soft_wrap=True)
+    console.print(f"  {escape(printable(result.error))}", soft_wrap=True)

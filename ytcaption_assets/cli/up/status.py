@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ytcaption_assets.cli.terminal_text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -101,9 +103,11 @@ def print_status(report: "StatusReport", console: "Console") -> None:
                 "the next `ytcaption up` ends them."
             )
     for each in report.standstills:
-        console.print(each.reason, style="red" if each.is_fault else "yellow", markup=False)
+        console.print(
+            printable(each.reason), style="red" if each.is_fault else "yellow", markup=False
+        )
     if report.problem:
-        console.print(report.problem, markup=False)
+        console.print(printable(report.problem), markup=False)
     if report.counts is not None:
         table = Table("transcriptions", "number")
         table.columns[1].justify = "right"
@@ -126,7 +130,9 @@ def print_status(report: "StatusReport", console: "Console") -> None:
         table = Table("failed with", "number", "last at", "last message")
         for failure in report.queue.failures:
             last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
-            table.add_row(failure.code, str(failure.number), last, escape(failure.last_message))
+            table.add_row(
+                failure.code, str(failure.number), last, escape(printable(failure.last_message))
+            )
         console.print(table)
 
 
@@ -141,7 +147,7 @@ def print_proxies(proxies: "Sequence[ProxyHealth]", console: "Console") -> None:
         if each.cooling_until is not None:
             health = f"[red]cooling down until {each.cooling_until.astimezone():%H:%M:%S}"
         used = f"{each.used_at.astimezone():%Y-%m-%d %H:%M}" if each.used_at else ""
-        error = escape(each.error or "")
+        error = escape(printable(each.error))
         table.add_row(escape(each.name), health, str(each.failures or ""), used, error)
     console.print(table)
 
