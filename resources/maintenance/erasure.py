@@ -11,9 +11,11 @@ unavailable, no row refers to something that is deleted, and that a repetition f
    step may fail and can be repeated: all are found by the ids that the rows still have.
 3. One transaction deletes the rows.
 
-A new request for the media in the meantime removes the tombstone and queues the emptied row. Step 3
-then leaves the row, and the new run waits for the lock (`resources.postgres.advisory_locks`) that
-is held here throughout, so that nothing new is deleted with the old.
+A request that arrives before step 1 is not erased with the others: for another owner it stays, and
+an erasure for all owners is to be repeated. One that arrives after it removes the tombstone and
+queues the emptied row. Step 3 then leaves the row, and the new run waits for the lock
+(`resources.postgres.advisory_locks`) that is held here throughout, so that nothing new is deleted
+with the old.
 """
 
 import logging
@@ -22,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -58,6 +61,7 @@ RUN_STOPS_S = 20.0
 """Seconds a canceled run may continue to write a file before the erasure gives up."""
 
 _IS_ERASED = is_erased("t.id")
+_REQUESTED_AGAIN = "It was requested again. Repeat this to erase it."
 
 
 def _note_erased(connection: Connection[DictRow], id: str, owners: Sequence[str]) -> None:
@@ -68,6 +72,18 @@ def _note_erased(connection: Connection[DictRow], id: str, owners: Sequence[str]
         "order by 1 on conflict do nothing",
         {"id": id, "owners": list(owners)},
     )
+
+
+def _is_requested_since(
+    connection: Connection[DictRow], id: str, owner: str | None, requests: Sequence[UUID]
+) -> bool:
+    """Whether others than the owner have made a request that is not one of these."""
+    row = connection.execute(
+        "select 1 from ytcaption.request where transcription_id = %s "
+        "and owner is distinct from %s and id <> all(%s) limit 1",
+        (id, owner, list(requests)),
+    ).fetchone()
+    return row is not None
 
 
 def transcribe_logs(settings: Settings) -> list[Path]:
@@ -88,6 +104,10 @@ class _Emptied:
     has_media: bool
     was_in_lake: bool
     run_ids: tuple[str, ...]
+
+
+class _RequestedByOthersError(Exception):
+    """Another owner has requested it since it was stopped."""
 
 
 class Erasure:
@@ -118,7 +138,8 @@ class Erasure:
 
         Raises:
             TranscriptionNotFound: no such id, or this owner has not requested it.
-            TranscriptionBusy: a run works on it, or has not ended in time; try again.
+            TranscriptionBusy: a run works on it, or has not ended in time, or it was requested
+                again in the meantime; try again.
             BackupRunning: try again when the backup has ended.
             ObjectStoreUnavailable, LakeUnavailable, DagsterUnavailable, DatabaseUnavailable: not
                 all of it is deleted; try again.
@@ -128,20 +149,27 @@ class Erasure:
 
     def _erase(self, id: str, owner: str | None, force: bool) -> bool:
         try:
-            stays = self._stop(id, owner, force)
+            requests = self._stop(id, owner, force)
         except TranscriptionErased:
-            unfinished = id in self.unfinished()
-            stays = not unfinished and owner is not None and self._exists(id)
-            if not unfinished and not stays:
+            requests = () if id in self.unfinished() else None
+            if requests is None and (owner is None or not self._exists(id)):
                 return True
-        if stays:
+        if requests is None:
             assert owner is not None, "nobody else has requests to withdraw"
             self._forget_owner(id, owner)
             return False
+        try:
+            self._erase_for_all(id, owner, requests)
+        except _RequestedByOthersError:
+            return self._erase(id, owner, force)
+        return True
+
+    def _erase_for_all(self, id: str, owner: str | None, requests: Sequence[UUID]) -> None:
+        """Do steps 1 to 3, once no run writes any more."""
         with exclusive_work_lock(self._postgres, id, RUN_STOPS_S):
-            emptied = self._empty(id)
+            emptied = self._empty(id, owner, requests)
             if emptied is None:
-                return True
+                return
             self._objects.delete(document_key(id))
             delete_reports(self._objects)
             if emptied.has_media:
@@ -160,7 +188,6 @@ class Erasure:
                 TranscriptCatalog.from_settings(self._settings).erase(id)
             self._delete_rows(id)
         logger.info("erased %s", id)
-        return True
 
     def unfinished(self) -> list[str]:
         """Return the ids whose erasure was interrupted: `erase` finishes them."""
@@ -170,14 +197,18 @@ class Erasure:
             ).fetchall()
         return [row["id"] for row in rows]
 
-    def _stop(self, id: str, owner: str | None, force: bool) -> bool:
-        """Cancel it. Return whether it stays, because other owners have requested it."""
+    def _stop(self, id: str, owner: str | None, force: bool) -> Sequence[UUID] | None:
+        """Cancel it. Return the ids of its requests, or None if it stays, because other owners have
+        requested it."""
         with self._postgres.transaction() as connection:
             row = owned_row(connection, id, owner)
             if owner is not None and has_other_requesters(connection, id, owner):
                 withdraw(connection, row, owner)
                 _note_erased(connection, id, [owner])
-                return True
+                return None
+            requests = connection.execute(
+                "select id from ytcaption.request where transcription_id = %s", (id,)
+            ).fetchall()
             status = TranscriptionStatus(row["status"])
             if status is TranscriptionStatus.RUNNING and not force:
                 raise TranscriptionBusy(
@@ -187,7 +218,7 @@ class Erasure:
                 cancel_row(connection, row)
         if not status.is_final:
             self._orchestrator.end_runs(id, row["attempt"], row["run_id"])
-        return False
+        return [request["id"] for request in requests]
 
     def _forget_owner(self, id: str, owner: str) -> None:
         """Remove what else an owner who has withdrawn had of it. May be repeated."""
@@ -207,8 +238,16 @@ class Erasure:
             ).fetchone()
         return row is not None
 
-    def _empty(self, id: str) -> _Emptied | None:
-        """Do step 1. Return None if it was erased by another caller in the meantime."""
+    def _empty(self, id: str, owner: str | None, requests: Sequence[UUID]) -> _Emptied | None:
+        """Do step 1. Return None if it was erased by another caller in the meantime.
+
+        Args:
+            requests: ids of those that it had when it was stopped.
+
+        Raises:
+            _RequestedByOthersError: nothing is changed.
+            TranscriptionBusy: it was requested again, and the erasure acts for all owners.
+        """
         with self._postgres.transaction() as connection:
             # Lock items before the media's row: requests for items use the same order.
             forget_items(connection, id)
@@ -218,8 +257,12 @@ class Erasure:
             ).fetchone()
             if row is None:
                 return None
+            if _is_requested_since(connection, id, owner, requests):
+                if owner is not None:
+                    raise _RequestedByOthersError
+                raise TranscriptionBusy(_REQUESTED_AGAIN)
             if not TranscriptionStatus(row["status"]).is_final:
-                raise TranscriptionBusy("It was requested again. Repeat this to erase it.")
+                raise TranscriptionBusy(_REQUESTED_AGAIN)
             connection.execute(
                 "insert into ytcaption.tombstone (id_sha256) "
                 "values (encode(sha256(convert_to(%s, 'UTF8')), 'hex')) on conflict do nothing",

@@ -72,7 +72,8 @@ def purge(
     for id in [*unfinished, *([] if dry_run else ids)]:
         if within_s is not None and time.monotonic() - began > within_s:
             break
-        if id not in unfinished and not matching(postgres, chosen, id):
+        still_there = erasure.unfinished() if id in unfinished else matching(postgres, chosen, id)
+        if id not in still_there:
             continue  # it was requested again in the meantime
         try:
             erasure.erase(id)

@@ -59,6 +59,8 @@ def _end_keys(installation: Installation, _owners: Sequence[str]) -> Repaired:
 
 
 def _finish_erasure(installation: Installation, id: str) -> bool:
+    if id not in installation.erasure.unfinished():
+        return False  # it was requested again in the meantime
     return installation.erasure.erase(id)
 
 

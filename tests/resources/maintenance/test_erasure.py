@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 import pytest
@@ -385,6 +386,62 @@ def test_other_owners_keep_it(erasure: Erasure, here: Here, no_lake: None):
         erasure.erase(id, "key:carl")
 
     assert erasure.erase(id, "key:bert")
+    assert set(here.counts().values()) == {0}
+
+
+@pytest.fixture
+def requested_while_it_waits(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let another owner request it while an erasure waits for the last run to end."""
+    lock = erasure_module.exclusive_work_lock
+
+    @contextmanager
+    def request_then_lock(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
+        monkeypatch.setattr(erasure_module, "exclusive_work_lock", lock)
+        here.queued(owner="key:bert")
+        with lock(postgres, name, wait_s):
+            yield
+
+    monkeypatch.setattr(erasure_module, "exclusive_work_lock", request_then_lock)
+
+
+def test_a_request_of_another_owner_while_it_waits_stays(
+    erasure: Erasure, here: Here, requested_while_it_waits: None
+):
+    """An accepted request is not erased by another owner: only their own is withdrawn."""
+    id = here.completed(owner="key:anna")
+
+    assert not erasure.erase(id, "key:anna")
+
+    bert = get_transcription(here.store.postgres, id, "key:bert")
+    assert bert.status is TranscriptionStatus.COMPLETED
+    assert here.objects.exists(document_key(id))
+    assert (here.rows("request"), here.rows("tombstone")) == (1, 0)
+    with pytest.raises(TranscriptionErased):
+        get_transcription(here.store.postgres, id, "key:anna")
+
+
+def test_what_an_erasure_canceled_is_queued_for_another_owner(
+    erasure: Erasure, here: Here, requested_while_it_waits: None
+):
+    """The erasure has canceled it; the other owner's request queues it again, and it stays so."""
+    id = here.queued(owner="key:anna")
+
+    assert not erasure.erase(id, "key:anna")
+
+    bert = get_transcription(here.store.postgres, id, "key:bert")
+    assert bert.status is TranscriptionStatus.QUEUED
+
+
+def test_an_erasure_for_all_owners_is_repeated_after_a_new_request(
+    erasure: Erasure, here: Here, no_lake: None, requested_while_it_waits: None
+):
+    """Retention and purge must not erase what was requested a moment ago; the next try may."""
+    id = here.completed(owner="key:anna")
+    with pytest.raises(TranscriptionBusy, match="requested again"):
+        erasure.erase(id)
+    assert here.rows("request") == 2
+
+    assert erasure.erase(id)
     assert set(here.counts().values()) == {0}
 
 
