@@ -27,6 +27,7 @@ from api.http.middleware import BodyLimit, RequestEnvelope
 from api.http.same_origin import SameOrigin, own_origins
 from api.http.time_budget import TimeBudget
 from api.http.tracing import RequestTracing
+from api.long_work import LongWork
 from api.monitoring import health_routes as health
 from api.monitoring import metrics_routes as metrics
 from api.monitoring.metrics import Metrics, RequestMetrics, StateCollector
@@ -192,6 +193,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, ConnectionTable]]:
         settings, ApiKeyCache(api_keys), JwtTokens.from_settings(settings), rate_limiter(settings)
     )
     watcher = Watcher(postgres, settings.api.streams_per_caller)
+    long_work = LongWork()
     readiness = Readiness(
         probes(settings, postgres, object_store, orchestrator) | authenticator.limiter.probes()
     )
@@ -206,15 +208,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, ConnectionTable]]:
         postgres=postgres,
         object_store=object_store,
         readiness=readiness,
+        long_work=long_work,
         watcher=watcher,
         submitter=submitter,
         pause_control=pause_control,
-        actions=CallerActions(settings, postgres, partitions, pause_control, orchestrator),
+        actions=CallerActions(
+            settings, postgres, partitions, pause_control, orchestrator, long_work.erasures
+        ),
         channels=ChannelService(settings, channel_store, lister),
         channel_store=channel_store,
         uploads=upload_intake,
         openai_audio=OpenAIAudio(
-            settings, upload_intake, watcher, postgres, object_store, authenticator
+            settings,
+            upload_intake,
+            watcher,
+            long_work.results,
+            postgres,
+            object_store,
+            authenticator,
         ),
         api_keys=api_keys,
         webhooks=Webhooks(settings, postgres),

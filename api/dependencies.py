@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from api.long_work import LongWork
 from resources.auth.api_keys import ApiKeys
 from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres
@@ -27,6 +28,7 @@ def part(name: str) -> Any:
 SettingsDep = Annotated[Settings, part("settings")]
 PostgresDep = Annotated[Postgres, part("postgres")]
 ObjectStoreDep = Annotated[ObjectStore, part("object_store")]
+LongWorkDep = Annotated[LongWork, part("long_work")]
 ApiKeysDep = Annotated[ApiKeys, part("api_keys")]
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from api.analytics.service import Analytics
 from api.auth.authentication import Authenticator
 from api.channels.service import ChannelService
+from api.long_work import LongWork
 from api.monitoring.readiness import Readiness
 from api.openai.audio import OpenAIAudio
 from api.transcriptions.actions import CallerActions
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     postgres: Postgres
     object_store: ObjectStore
     readiness: Readiness
+    long_work: LongWork
     api_keys: ApiKeys
     webhooks: Webhooks
     deliveries: Deliveries

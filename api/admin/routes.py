@@ -1,5 +1,6 @@
 """Routes of operators: overview, retry, cancel, pause and resume, circuit breakers, purge."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
@@ -21,7 +22,7 @@ from api.admin.schemas import (
     ResumeRequest,
     RetryRequest,
 )
-from api.dependencies import Admin, PostgresDep, SettingsDep
+from api.dependencies import Admin, LongWorkDep, PostgresDep, SettingsDep
 from api.responses import (
     ADMIN_INVALID,
     BODY_ERRORS,
@@ -137,17 +138,19 @@ def read_overview(
     summary="Retry failed transcriptions",
     responses=json_example(200, {"number": 1, "ids": [EXAMPLE_ID]}) | _ERRORS,
 )
-def retry_many(
+async def retry_many(
     body: Annotated[
         RetryRequest,
         Body(openapi_examples={"code": {"value": {"code": "source_blocked"}}}),
     ],
     caller: Admin,
     postgres: PostgresDep,
+    long_work: LongWorkDep,
 ) -> AffectedResponse:
     """Queue everything that matches for a new series of attempts."""
     filter = RetryFilter(**body.model_dump())
-    return AffectedResponse.of(retry_all(postgres, filter, caller.owner))
+    retry = partial(retry_all, postgres, filter, caller.owner)
+    return AffectedResponse.of(await long_work.bulk.run(caller, retry))
 
 
 @router.post(
@@ -156,7 +159,7 @@ def retry_many(
     summary="Cancel queued or running transcriptions",
     responses=json_example(200, {"number": 1, "ids": [EXAMPLE_ID], "dry_run": True}) | _ERRORS,
 )
-def cancel_many(
+async def cancel_many(
     body: Annotated[
         CancelManyRequest,
         Body(
@@ -168,13 +171,15 @@ def cancel_many(
     ],
     caller: Admin,
     postgres: PostgresDep,
+    long_work: LongWorkDep,
 ) -> CancelManyResponse:
     """Cancel everything that matches, for everybody who requested it, or for one `owner`.
 
     It is a dry run unless `dry_run` is false. Runs end within seconds.
     """
     filter = CancelFilter(**body.model_dump(exclude={"dry_run"}))
-    affected = cancel_all(postgres, filter, caller.owner, dry_run=body.dry_run)
+    cancel = partial(cancel_all, postgres, filter, caller.owner, dry_run=body.dry_run)
+    affected = await long_work.bulk.run(caller, cancel)
     return CancelManyResponse(number=affected.number, ids=list(affected.ids), dry_run=body.dry_run)
 
 
@@ -286,7 +291,7 @@ def close_site(
     | ADMIN_INVALID
     | ERASURE_UNAVAILABLE,
 )
-def purge_many(
+async def purge_many(
     body: Annotated[
         PurgeRequest,
         Body(
@@ -305,7 +310,7 @@ def purge_many(
     It is a dry run unless `dry_run` is false. One request erases for at most 20 s.
     """
     filter = PurgeFilter(body.older_than_days, body.status)
-    purged = actions.purge(caller, filter, dry_run=body.dry_run)
+    purged = await actions.purge(caller, filter, dry_run=body.dry_run)
     return PurgeResponse.of(purged, dry_run=body.dry_run)
 
 

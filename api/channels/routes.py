@@ -1,6 +1,7 @@
 """Routes of channels: subscribe, list, dry run, read, change, poll, unsubscribe, items."""
 
 import math
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
@@ -30,7 +31,7 @@ from api.channels.view import (
     StateFilter,
     stored_state,
 )
-from api.dependencies import Reader, Writer, part
+from api.dependencies import LongWorkDep, Reader, Writer, part
 from api.http.pagination import (
     CursorParameter,
     Limit,
@@ -186,11 +187,12 @@ def list_channels(
     responses=json_example(200, DRY_RUN) | BODY_ERRORS | DRY_RUN_ERRORS | DATABASE_UNAVAILABLE,
     dependencies=[HOLDS_STREAM_SLOT],
 )
-def dry_run_channel(
+async def dry_run_channel(
     response: Response,
     body: Annotated[ChannelRequest, Body(openapi_examples=CREATE_EXAMPLES)],
     caller: Writer,
     channels: ChannelsDep,
+    long_work: LongWorkDep,
     items: Annotated[
         int, Query(ge=1, le=MAX_ITEMS, description="Maximum items to list, the newest ones.")
     ] = 50,
@@ -198,7 +200,8 @@ def dry_run_channel(
     """List the source now, for at most half a minute, and return what would be included and what
     excluded, with the reason. Nothing is stored."""
     response.headers.update(NO_STORE)
-    return DryRunResponse.of(channels.dry_run(body, items))
+    result = await long_work.dry_runs.run(caller, partial(channels.dry_run, body, items))
+    return DryRunResponse.of(result)
 
 
 @router.get(

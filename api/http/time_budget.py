@@ -19,6 +19,7 @@ REQUEST_S = 4.0
 _LONG = re.compile(
     r"/api/v1/(admin/|analytics|retranscriptions|search|transcriptions[/:]batch$|uploads$)"
     r"|/api/v1/transcriptions/[^/]+/(audio|events|result)$"
+    r"|/api/v1/media/[^/]+/(versions|transcripts)/latest$"
     r"|.*/(dry-run|ping)$|/v1/audio/|/metrics$"
 )
 """Paths whose statements may take longer, or that wait for more than the database. They notice a

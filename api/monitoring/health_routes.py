@@ -104,7 +104,7 @@ async def health(response: Response) -> HealthResponse:
     summary="Check that the API can work",
     responses={200: _READY_RESPONSE, 503: _NOT_READY_RESPONSE},
 )
-def readiness(response: Response, readiness: ReadinessDep) -> ReadinessResponse:
+async def readiness(response: Response, readiness: ReadinessDep) -> ReadinessResponse:
     """Check Postgres, the object store, Dagster's storage and the pipeline in parallel, for 2 s at
     most.
 
@@ -113,7 +113,7 @@ def readiness(response: Response, readiness: ReadinessDep) -> ReadinessResponse:
     are still accepted and answered, and run once it is back: both are `required: false`, and the
     status stays 200. Alert on `dependencies.pipeline.ready`.
     """
-    checks = readiness.check()
+    checks = await readiness.checked()
     ready = all(check.ready for name, check in checks.items() if name in REQUIRED)
     response.headers.update(NO_STORE)
     if not ready:

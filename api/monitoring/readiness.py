@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, TimeoutError
 from dataclasses import dataclass
 
+import anyio
+import anyio.to_thread
+
 CHECK_TIMEOUT_S = 2.0
+
+_MAX_WAITING = 8
+"""Requests that wait for checks at the same time. All share the same running probes."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,11 @@ class Readiness:
         self._probes = dict(probes)
         self._running: dict[str, Future[Check]] = {}
         self._lock = threading.Lock()
+        self._limiter = anyio.CapacityLimiter(_MAX_WAITING)
+
+    async def checked(self) -> dict[str, Check]:
+        """Return `check()`, on threads that callers' requests do not use."""
+        return await anyio.to_thread.run_sync(self.check, limiter=self._limiter)
 
     def check(self) -> dict[str, Check]:
         """Return the state of each dependency, within `CHECK_TIMEOUT_S` in total."""

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import anyio
 from fastapi import Request, Response
 from sse_starlette import ServerSentEvent
 from starlette.exceptions import HTTPException
@@ -17,9 +16,11 @@ from api.auth.lasting import LastingAuthorization
 from api.events.sse import EventStreamResponse
 from api.http.errors import RETRY_AFTER_S, problem, problem_body, status_of_code
 from api.http.openai_errors import adapted
+from api.long_work import WorkThreads
 from api.openai.schemas import AudioForm
 from api.openai.view import audio_response
 from api.transcriptions.request_schemas import RequestOptions
+from api.transcriptions.result import RENDERING
 from api.transcriptions.view import failure_of
 from api.transcriptions.watch import Watcher
 from api.uploads.intake import UploadIntake
@@ -56,6 +57,7 @@ class OpenAIAudio:
         settings: Settings,
         uploads: UploadIntake,
         watcher: Watcher,
+        result_threads: WorkThreads,
         postgres: Postgres,
         object_store: ObjectStore,
         authenticator: Authenticator,
@@ -63,6 +65,7 @@ class OpenAIAudio:
         self._settings = settings
         self._uploads = uploads
         self._watcher = watcher
+        self._result_threads = result_threads
         self._postgres = postgres
         self._object_store = object_store
         self._authenticator = authenticator
@@ -88,7 +91,8 @@ class OpenAIAudio:
             return EventStreamResponse(self._stream(caller, id, authorization), headers)
         row = await self._final_row(request, caller, id, authorization)
         if row.status is TranscriptionStatus.COMPLETED:
-            response = await anyio.to_thread.run_sync(self._rendered, row, form)
+            rendered = partial(self._rendered, row, form)
+            response = await self._result_threads.run(caller, rendered)
         else:
             response = problem(*_problem_of(row), headers=_DO_NOT_RETRY)
         response.headers.update(headers)
@@ -114,7 +118,8 @@ class OpenAIAudio:
     def _rendered(self, row: TranscriptionRow, form: AudioForm) -> Response:
         assert row.document_key is not None, "completed without a document"
         document = self._object_store.read_bytes(row.document_key, row.document_sha256)
-        return audio_response(Transcript.from_json(document), form, self._settings)
+        with RENDERING:
+            return audio_response(Transcript.from_json(document), form, self._settings)
 
     async def _stream(
         self, caller: Caller, id: str, authorization: LastingAuthorization

@@ -4,9 +4,8 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
-from api.dependencies import Reader, part
+from api.dependencies import LongWorkDep, Reader, part
 from api.responses import DATABASE_UNAVAILABLE, LINK_HEADER, json_example, problem_response
 from api.search.parameters import (
     Cursor,
@@ -119,6 +118,7 @@ async def search_transcripts(
     response: Response,
     caller: Reader,
     search: SearchDep,
+    long_work: LongWorkDep,
     filter: SearchFilterDep,
     q: SearchText,
     mode: SearchMode = "keyword",
@@ -148,5 +148,5 @@ async def search_transcripts(
         segments=hits,
         facets=facets,
     )
-    results = await run_in_threadpool(page)
+    results = await long_work.searches.run(caller, page)
     return search_view(request, response, results, sort, mode=mode, facets=facets)

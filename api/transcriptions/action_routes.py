@@ -181,7 +181,7 @@ def change_transcription(
     response_description="Erased, or erased before.",
     responses={**TRANSCRIPTION_NOT_FOUND, **_ERASE_ERRORS},
 )
-def delete_transcription(
+async def delete_transcription(
     id: TranscriptionId,
     caller: Writer,
     actions: ActionsDep,
@@ -196,4 +196,4 @@ def delete_transcription(
     After a 503 some of it remains: repeat the request until it answers 204. If others requested it,
     too, only your own requests are withdrawn, and it answers 404 to you.
     """
-    actions.erase(caller, id, force=force)
+    await actions.erase(caller, id, force=force)

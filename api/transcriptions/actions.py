@@ -1,10 +1,13 @@
 """The actions of callers on their transcriptions: cancel, retry, pin, erase, purge."""
 
+import asyncio
 import threading
+from functools import partial
 
+from api.long_work import SlotsByKey, WorkThreads
 from api.transcriptions.partition_queue import PartitionQueue
 from api.transcriptions.pauses import PauseControl
-from resources.maintenance.erasure import Erasure
+from resources.maintenance.erasure import RUN_STOPS_S, Erasure
 from resources.maintenance.purge import Purged, PurgeFilter, purge
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
@@ -13,6 +16,7 @@ from resources.transcriptions.actions import Effect, TranscriptionActions, set_p
 from resources.transcriptions.listing import TranscriptionDetail, transcription_detail
 from resources.transcriptions.quotas import limits_of
 from ytcaption.domain.caller import Caller
+from ytcaption.domain.errors import TranscriptionBusy
 from ytcaption.settings.settings import Settings
 
 PURGE_S = 20.0
@@ -32,6 +36,7 @@ class CallerActions:
         partitions: PartitionQueue,
         pause_control: PauseControl,
         orchestrator: Orchestrator,
+        erasure_threads: WorkThreads,
     ) -> None:
         self._settings = settings
         self._postgres = postgres
@@ -40,6 +45,8 @@ class CallerActions:
         self._orchestrator = orchestrator
         self._actions = TranscriptionActions(postgres)
         self._erasure = Erasure(settings, postgres, orchestrator)
+        self._erasure_threads = erasure_threads
+        self._erasures_by_id = SlotsByKey(1)
         self._ending_slots = threading.BoundedSemaphore(_MAX_ENDING_RUNS)
 
     def cancel(self, caller: Caller, id: str) -> tuple[TranscriptionDetail, Effect]:
@@ -86,29 +93,42 @@ class CallerActions:
         set_pinned(self._postgres, id, caller.sees_only, pinned)
         return transcription_detail(self._postgres, id, caller)
 
-    def erase(self, caller: Caller, id: str, *, force: bool) -> None:
-        """Erase it, or withdraw the caller's requests if others requested it, too.
+    async def erase(self, caller: Caller, id: str, *, force: bool) -> None:
+        """Erase it, or withdraw the caller's requests if others requested it, too. Of several
+        erasures of one id one works at a time.
 
         Raises:
-            as `Erasure.erase`.
+            TranscriptionBusy: another erasure of it does not end in time.
+            and as `Erasure.erase`.
         """
-        self._erasure.erase(id, caller.sees_only, force=force)
+        slot = self._erasures_by_id.of(id)
+        try:
+            async with asyncio.timeout(RUN_STOPS_S):
+                await slot.acquire()
+        except TimeoutError:
+            raise TranscriptionBusy("It is being erased. Try again in a few seconds.") from None
+        try:
+            erase = partial(self._erasure.erase, id, caller.sees_only, force=force)
+            await self._erasure_threads.run(caller, erase)
+        finally:
+            slot.release()
 
-    def purge(self, caller: Caller, filter: PurgeFilter, *, dry_run: bool) -> Purged:
+    async def purge(self, caller: Caller, filter: PurgeFilter, *, dry_run: bool) -> Purged:
         """Erase all that match, for at most `PURGE_S`, or list them.
 
         Raises:
             as `resources.maintenance.purge.purge`.
         """
-        postgres = self._postgres
-        return purge(
-            postgres,
+        erase_all = partial(
+            purge,
+            self._postgres,
             self._erasure,
             filter,
             caller.owner,
             dry_run=dry_run,
             within_s=PURGE_S,
         )
+        return await self._erasure_threads.run(caller, erase_all)
 
     def _end_runs(self, id: str, attempt: int, run_id: str | None) -> None:
         """Ask Dagster to end the runs on a thread: its storage may hang and no request may wait."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -59,6 +60,10 @@ RESULT_ERRORS = (
     )
 )
 RESULT_ERRORS[409]["headers"] = RETRY_AFTER_HEADER
+RENDERING = threading.BoundedSemaphore(2)
+"""Held while a transcript is rendered. Rendering is pure Python: many at once would only slow each
+other and the event loop."""
+
 NOT_MODIFIED = {"description": "You have this version already.", "headers": ENTITY_HEADERS}
 
 
@@ -190,13 +195,14 @@ def result_response(
     if is_known(options.if_none_match, tag):
         return Response(status_code=304, headers=headers)
     document = object_store.read_bytes(row.document_key, row.document_sha256)
-    transcript = Transcript.from_json(document)
-    style = layout.style(transcript.text_language)
-    text = render(transcript, options.format, style, words=options.words)
+    with RENDERING:
+        transcript = Transcript.from_json(document)
+        style = layout.style(transcript.text_language)
+        content = render(transcript, options.format, style, words=options.words).encode()
     title = seen_media(postgres, row.media_id, caller.sees_only).title
     name = file_name(title, fallback=row.id) + options.format.extension
     return Response(
-        text.encode(),
+        content,
         headers=headers
         | {
             "Content-Type": content_type(options.format),

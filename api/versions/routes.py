@@ -5,7 +5,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
-from api.dependencies import ObjectStoreDep, PostgresDep, Reader, SettingsDep, Writer
+from api.dependencies import (
+    LongWorkDep,
+    ObjectStoreDep,
+    PostgresDep,
+    Reader,
+    SettingsDep,
+    Writer,
+)
 from api.http.errors import HTTP_DETAILS
 from api.http.pagination import Limit
 from api.responses import (
@@ -201,7 +208,7 @@ def list_versions(
     response_class=Response,
     responses=_RESULT_RESPONSES,
 )
-def read_latest(
+async def read_latest(
     media_id: MediaId,
     request: Request,
     caller: Reader,
@@ -209,18 +216,23 @@ def read_latest(
     postgres: PostgresDep,
     object_store: ObjectStoreDep,
     options: ResultOptionsDep,
+    long_work: LongWorkDep,
 ) -> Response:
     """Return the result of the transcription of this media item that was completed last, of those
     you requested.
 
     `Content-Location` names it; the `ETag` is that of the same result there.
     """
-    latest = media_versions(postgres, media_id, caller.sees_only).latest
-    if latest is None:
-        raise ResultNotReady("No transcription of it is completed yet. Ask again later.")
-    result = result_response(latest, options, settings, postgres, object_store, caller)
-    result.headers["Content-Location"] = Links.of(request, latest.id).result_url
-    return result
+
+    def read() -> Response:
+        latest = media_versions(postgres, media_id, caller.sees_only).latest
+        if latest is None:
+            raise ResultNotReady("No transcription of it is completed yet. Ask again later.")
+        result = result_response(latest, options, settings, postgres, object_store, caller)
+        result.headers["Content-Location"] = Links.of(request, latest.id).result_url
+        return result
+
+    return await long_work.results.run(caller, read)
 
 
 router.add_api_route(
@@ -250,7 +262,7 @@ router.add_api_route(
     summary="Retranscribe many transcriptions",
     responses=json_example(200, _RETRANSCRIPTION) | _RETRANSCRIPTION_ERRORS | INTAKE_UNAVAILABLE,
 )
-def create_retranscriptions(
+async def create_retranscriptions(
     body: Annotated[
         RetranscriptionRequest,
         Body(
@@ -264,6 +276,7 @@ def create_retranscriptions(
     settings: SettingsDep,
     submitter: SubmitterDep,
     postgres: PostgresDep,
+    long_work: LongWorkDep,
 ) -> RetranscriptionResponse:
     """Request another version of every transcription of yours that matches, with priority `bulk`.
     With the scope `admin`: of everybody's, for each who requested the previous version.
@@ -271,31 +284,35 @@ def create_retranscriptions(
     A repeated request queues only versions that do not exist yet. One request takes at most 20 s:
     while `next_cursor` is not null, send it again as `cursor`.
     """
-    retranscription = parse_retranscription(
-        settings.speech.models,
-        body.where,
-        changed=body.changed,
-        model=body.model,
-        language=body.language,
-        captions=body.captions,
-        limit=body.limit,
-        owner=caller.sees_only,
-        limits=limits_of(caller, settings) if caller.sees_only else None,
-    )
-    if body.cursor is not None and not is_partition_key(body.cursor):
-        raise InvalidCursor("This cursor was not issued by a response. Start without a cursor.")
-    if not body.dry_run:
-        submitter.check_intake()
-    deadline = time.monotonic() + TIME_LIMIT_S
-    result = enqueue_retranscriptions(
-        postgres,
-        settings.speech.models,
-        retranscription,
-        dry_run=body.dry_run,
-        after=body.cursor or "",
-        is_over=lambda: time.monotonic() > deadline,
-    )
-    return RetranscriptionResponse.of(result, dry_run=body.dry_run)
+
+    def enqueue() -> RetranscriptionResponse:
+        retranscription = parse_retranscription(
+            settings.speech.models,
+            body.where,
+            changed=body.changed,
+            model=body.model,
+            language=body.language,
+            captions=body.captions,
+            limit=body.limit,
+            owner=caller.sees_only,
+            limits=limits_of(caller, settings) if caller.sees_only else None,
+        )
+        if body.cursor is not None and not is_partition_key(body.cursor):
+            raise InvalidCursor("This cursor was not issued by a response. Start without a cursor.")
+        if not body.dry_run:
+            submitter.check_intake()
+        deadline = time.monotonic() + TIME_LIMIT_S
+        result = enqueue_retranscriptions(
+            postgres,
+            settings.speech.models,
+            retranscription,
+            dry_run=body.dry_run,
+            after=body.cursor or "",
+            is_over=lambda: time.monotonic() > deadline,
+        )
+        return RetranscriptionResponse.of(result, dry_run=body.dry_run)
+
+    return await long_work.bulk.run(caller, enqueue)
 
 
 def _path(request: Request, media_id: str) -> str:

@@ -1,13 +1,17 @@
 """Cancel, retry, erase and pin over HTTP."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dagster as dg
 import pytest
 from fastapi.testclient import TestClient
 
+from api.transcriptions import actions
 from resources.lake.catalog import TranscriptCatalog
+from resources.maintenance.erasure import Erasure
 from resources.object_store.store import document_key
 from resources.orchestration.orchestrator import Orchestrator
 from resources.transcriptions.reads import get_transcription
@@ -352,3 +356,33 @@ def test_pinned_is_a_boolean_of_ones_own_transcription(client: TestClient, world
     assert client.patch(f"{PATH}/{id}", json={}).status_code == 422
     assert client.patch(f"{PATH}/{UNKNOWN_ID}", json={"pinned": True}).status_code == 404
     assert client.patch(f"{PATH}/{id}", json={"pinned": True}).json()["pinned"] is True
+
+
+def test_one_erasure_of_an_id_works_at_a_time(
+    client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others wait without a thread or a connection, and answer 409 if it takes too long."""
+    id = submit(world)
+    started, release = threading.Event(), threading.Event()
+    erased: list[str] = []
+
+    def erase(_: Erasure, id: str, owner: str | None, *, force: bool) -> bool:
+        erased.append(id)
+        started.set()
+        return release.wait(60)
+
+    monkeypatch.setattr(Erasure, "erase", erase)
+    monkeypatch.setattr(actions, "RUN_STOPS_S", 0.2)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(client.delete, f"{PATH}/{id}")
+        assert started.wait(30)
+        try:
+            others = [threads.submit(client.delete, f"{PATH}/{id}") for _ in range(3)]
+            codes = {other.result(30).json()["code"] for other in others}
+        finally:
+            release.set()
+
+    assert codes == {"transcription_busy"}
+    assert first.result().status_code == 204
+    assert client.delete(f"{PATH}/{id}").status_code == 204
+    assert erased == [id, id]
