@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from api.http.content_disposition import MAX_LENGTH
 from ytcaption.domain.errors import MalformedUpload
 
 FILE_FIELD = "file"
@@ -44,7 +45,7 @@ class FormReader:
         self._header, self._header_value = bytearray(), bytearray()
         self._disposition = b""
         self._ended = False
-        boundary = parse_options_header(content_type)[1].get(b"boundary")
+        boundary = _parameters(content_type).get(b"boundary")
         if not boundary:
             raise MalformedUpload("The Content-Type has no boundary. Let your client set it.")
         callbacks: Any = {
@@ -103,7 +104,7 @@ class FormReader:
         self._header, self._header_value = bytearray(), bytearray()
 
     def _on_headers_finished(self) -> None:
-        options = parse_options_header(self._disposition.decode("latin-1"))[1]
+        options = _parameters(self._disposition.decode("latin-1"))
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if not name:
             raise MalformedUpload("A part of the form has no name. Let your client make the form.")
@@ -147,6 +148,23 @@ class FormReader:
                 f"All text fields together have at most {MAX_FIELD_BYTES // 1024} KiB",
                 "too_long",
             )
+
+
+def _parameters(header: str) -> dict[bytes, bytes]:
+    """Return the parameters of a header.
+
+    Raises:
+        MalformedUpload: it is too long to be parsed, or wrong.
+    """
+    if len(header) > MAX_LENGTH:
+        raise MalformedUpload(
+            f"A header of the form is longer than {MAX_LENGTH:,} bytes. Give the file a shorter "
+            "name."
+        )
+    try:
+        return parse_options_header(header)[1]
+    except (LookupError, ValueError):  # of an unknown charset, among others
+        raise _malformed() from None
 
 
 def field_error(name: str, message: str, code: str = "value_error") -> RequestValidationError:

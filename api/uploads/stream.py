@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from email.message import Message
 
 import anyio
 from fastapi import Request
@@ -13,6 +12,7 @@ from fastapi.concurrency import contextmanager_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.http.content_disposition import sent_file_name
 from api.uploads.form import MAX_FIELD_BYTES, FormReader
 from resources.download.uploads import IncomingFile, Uploads, check_size
 
@@ -26,6 +26,10 @@ _FORM_BYTES = MAX_FIELD_BYTES + 128 * 1024
 """Bytes that a form may have beside its file: fields, headers, boundaries, epilogue."""
 
 MAX_TITLE_LENGTH = 200
+
+_MAX_NAME_LENGTH = 2 * MAX_TITLE_LENGTH
+"""Of a longer name only the beginning and the end are normalised: the time for marks that combine
+grows with the square of their number."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +110,14 @@ def _name_of(request: Request) -> str | None:
     if name := request.query_params.get("filename"):
         return name
     header = request.headers.get("content-disposition")
-    if header is None:
-        return None
-    message = Message()
-    message["Content-Disposition"] = header.encode("latin-1").decode("utf-8", "replace")
-    return message.get_filename()
+    return None if header is None else sent_file_name(header)
 
 
 def title_of(name: str | None) -> str | None:
     """Return a title from a file's name: without folder, extension and control characters."""
     last = (name or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if len(last) > 2 * _MAX_NAME_LENGTH:
+        last = last[:_MAX_NAME_LENGTH] + last[-_MAX_NAME_LENGTH:]  # the extension stays
     shown = "".join(
         char if unicodedata.category(char)[0] != "C" else " "
         for char in unicodedata.normalize("NFC", last)

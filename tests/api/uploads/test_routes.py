@@ -85,6 +85,7 @@ def test_a_form_becomes_a_transcription(
         ("&filename=Ask%20not.flac", {}, "Ask not"),
         ("", {"Content-Disposition": 'attachment; filename="talk.flac"'}, "talk"),
         ("", {"Content-Disposition": "attachment; filename*=UTF-8''f%C3%BCr.flac"}, "für"),
+        ("", {"Content-Disposition": "attachment; filename*=undefined''a"}, None),
         ("", {"Content-Type": "application/x-www-form-urlencoded"}, None),  # curl --data-binary
         ("", {"Content-Type": "audio/flac"}, None),
     ],
