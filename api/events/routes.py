@@ -66,7 +66,8 @@ _RESPONSES: Responses = {
         429,
         (
             "rate_limited",
-            "20 event streams and long polls are open already. Close one, or ask without waiting.",
+            "20 event streams, long polls and uploads are open already. Close one, or wait until "
+            "one has ended.",
             "Too many open streams",
         ),
         retry=True,

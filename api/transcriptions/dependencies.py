@@ -52,4 +52,4 @@ async def _stream_slot(
 
 
 HOLDS_STREAM_SLOT = Depends(_stream_slot)
-"""Of a route that may take long: it occupies one of a caller's streams and long polls."""
+"""Of a route that may take long: it occupies one of a caller's streams, long polls and uploads."""

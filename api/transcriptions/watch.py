@@ -128,15 +128,16 @@ class Watcher:
 
     @contextmanager
     def stream_slot(self, caller: Caller) -> Iterator[None]:
-        """Occupy one of the streams and long polls that a caller may have open in this process.
+        """Occupy one of the streams, long polls and uploads that a caller may have open in this
+        process.
 
         Raises:
             RateLimited: all of them are open.
         """
         if self._open_streams[caller.owner] >= self._streams_per_caller:
             raise RateLimited(
-                f"{self._streams_per_caller} event streams and long polls are open already. "
-                "Close one, or ask without waiting.",
+                f"{self._streams_per_caller} event streams, long polls and uploads are open "
+                "already. Close one, or wait until one has ended.",
                 BUSY_RETRY_S,
             )
         self._open_streams[caller.owner] += 1
@@ -206,7 +207,7 @@ async def wait_until_final(
         read: queries the transcription.
 
     Raises:
-        RateLimited: the caller has too many streams and long polls open.
+        RateLimited: the caller has too many streams, long polls and uploads open.
         and as `read`.
     """
     detail = await run_in_threadpool(read)

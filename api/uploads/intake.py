@@ -1,9 +1,12 @@
 """Turns a received file into a request for its transcription."""
 
+from functools import partial
+
 import anyio
 from fastapi import Request
 from pydantic import ValidationError
 
+from api.long_work import WorkThreads
 from api.transcriptions.idempotency import idempotency
 from api.transcriptions.request_schemas import RequestOptions, UploadOptions
 from api.transcriptions.submission import Submitter
@@ -14,8 +17,8 @@ from resources.transcriptions.rows import Submission
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.media.media import MediaSource
 
-MAX_CONCURRENT = 8
-"""Files that are inspected and stored at the same time, so that routes keep their threads."""
+MAX_CONCURRENT, MAX_CONCURRENT_PER_CALLER = 8, 4
+"""Files that are inspected and stored at the same time."""
 
 _PLACEHOLDER_SOURCE = MediaSource("upload-unknown", "upload")
 
@@ -30,7 +33,7 @@ class UploadIntake:
     def __init__(self, uploads: Uploads, submitter: Submitter) -> None:
         self.uploads = uploads
         self._submitter = submitter
-        self._limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
+        self._threads = WorkThreads(MAX_CONCURRENT, MAX_CONCURRENT_PER_CALLER)
 
     async def check(self, options: RequestOptions, key: str | None = None) -> None:
         """Check, before the file is received, that the request can be accepted.
@@ -68,9 +71,8 @@ class UploadIntake:
                 caller, options, source=source, idempotency=idempotency_key
             )
 
-        return await anyio.to_thread.run_sync(
-            self.uploads.keep, body.file, title_of(body.name), submit, limiter=self._limiter
-        )
+        keep = partial(self.uploads.keep, body.file, title_of(body.name), submit)
+        return await self._threads.run(caller, keep)
 
 
 def options_of(request: Request, fields: list[tuple[str, str]]) -> UploadOptions:

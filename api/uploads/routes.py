@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import Writer, part
 from api.responses import DATABASE_UNAVAILABLE, LOCATION_HEADER, RETRY_AFTER_HEADER, json_example
+from api.transcriptions.dependencies import HOLDS_STREAM_SLOT
 from api.transcriptions.examples import ACCEPTED
 from api.transcriptions.idempotency import IdempotencyHeader
 from api.transcriptions.request_schemas import UploadOptions
@@ -32,6 +33,7 @@ UploadIntakeDep = Annotated[UploadIntake, part("uploads")]
         **DATABASE_UNAVAILABLE,
     },
     openapi_extra={"requestBody": UPLOAD_BODY},
+    dependencies=[HOLDS_STREAM_SLOT],
 )
 async def create_upload(
     request: Request,

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,9 @@ from ytcaption.settings.settings import Settings
 
 T = TypeVar("T")
 
+_RESERVE_BYTES = 64 * 1024**2
+"""Space that uploads leave free, for the database and logs on the same disk."""
+
 _STALE_S = 3_600
 """Time without a write after which a file counts as left by a killed process."""
 
@@ -31,11 +35,15 @@ class IncomingFile:
 
     Attributes:
         path: of the temporary file.
+        announced_bytes: size that the sender has stated; 0: none.
         size_bytes: received so far.
     """
 
-    def __init__(self, path: Path, descriptor: int, max_bytes: int) -> None:
+    def __init__(
+        self, path: Path, descriptor: int, max_bytes: int, announced_bytes: int = 0
+    ) -> None:
         self.path = path
+        self.announced_bytes = announced_bytes
         self.size_bytes = 0
         self._descriptor = descriptor
         self._max_bytes = max_bytes
@@ -58,6 +66,7 @@ class IncomingFile:
         self._digest.update(data)
         remaining = memoryview(data)
         with _disk_errors():
+            _check_space(self.path.parent, 0)
             while remaining:
                 remaining = remaining[os.write(self._descriptor, remaining) :]
 
@@ -78,6 +87,8 @@ class Uploads:
         self._object_store = object_store
         self._postgres = postgres
         self._decoder = decoder
+        self._incoming: set[IncomingFile] = set()
+        self._lock = threading.Lock()
 
     @classmethod
     def from_settings(
@@ -97,20 +108,35 @@ class Uploads:
         """Yield an empty temporary file, which is removed at the end.
 
         Raises:
-            DiskFull: no space left for the announced size.
+            DiskFull: no space left for the announced size, beside what is still to come of the
+                files that this process is receiving.
             SetupError: the home cannot be written.
         """
         with _disk_errors():
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._sweep()
-            if shutil.disk_usage(self._root).free < announced_bytes:
-                raise OSError(errno.ENOSPC, "no space for the announced size")
-            descriptor, name = tempfile.mkstemp(dir=self._root, suffix=".part")
+            incoming, descriptor = self._begun(announced_bytes)
         try:
-            yield IncomingFile(Path(name), descriptor, self.max_bytes)
+            yield incoming
         finally:
             os.close(descriptor)
-            Path(name).unlink()
+            incoming.path.unlink()
+            with self._lock:
+                self._incoming.remove(incoming)
+
+    def _begun(self, announced_bytes: int) -> tuple[IncomingFile, int]:
+        """Return a new file and its descriptor, and count it as incoming.
+
+        Raises:
+            OSError: ENOSPC, among others.
+        """
+        with self._lock:
+            to_come = sum(max(0, each.announced_bytes - each.size_bytes) for each in self._incoming)
+            _check_space(self._root, announced_bytes + to_come)
+            descriptor, name = tempfile.mkstemp(dir=self._root, suffix=".part")
+            incoming = IncomingFile(Path(name), descriptor, self.max_bytes, announced_bytes)
+            self._incoming.add(incoming)
+            return incoming, descriptor
 
     def keep(
         self, incoming: IncomingFile, title: str | None, then: Callable[[MediaSource], T]
@@ -167,6 +193,16 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
             f"The file is over the {max_bytes / 1024**2:,.10g} MiB that are allowed here. Compress "
             "it, as Opus or MP3 for example, or cut it."
         )
+
+
+def _check_space(folder: Path, size_bytes: int) -> None:
+    """Check that so much can be written and a reserve stays free.
+
+    Raises:
+        OSError: ENOSPC: it does not.
+    """
+    if shutil.disk_usage(folder).free < size_bytes + _RESERVE_BYTES:
+        raise OSError(errno.ENOSPC, "no space")
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class ApiSettings(SettingsGroup):
         0, ge=0, description="Minutes of audio transcribed a day per key. 0: no limit."
     )
     streams_per_caller: int = Field(
-        20, gt=0, description="Open event streams and long polls per key."
+        20, gt=0, description="Open event streams, long polls and uploads per key."
     )
     rate_limit_url: SecretStr | None = Field(
         None,
