@@ -8,11 +8,13 @@ from pydantic import ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.http.content_disposition import MAX_LENGTH
 from ytcaption.domain.errors import MalformedUpload
 
 FILE_FIELD = "file"
 MAX_FIELDS = 32
+MAX_HEADER_LENGTH = 16_384
+"""Longest header of a part that is parsed: the time grows with the square of its length."""
+
 MAX_FIELD_BYTES = 64 * 1024
 """Limit of all text fields together, the same as for a JSON body."""
 
@@ -156,10 +158,10 @@ def _parameters(header: str) -> dict[bytes, bytes]:
     Raises:
         MalformedUpload: it is too long to be parsed, or wrong.
     """
-    if len(header) > MAX_LENGTH:
+    if len(header) > MAX_HEADER_LENGTH:
         raise MalformedUpload(
-            f"A header of the form is longer than {MAX_LENGTH:,} bytes. Give the file a shorter "
-            "name."
+            f"A header of the form is longer than {MAX_HEADER_LENGTH:,} bytes. Give the file a "
+            "shorter name."
         )
     try:
         return parse_options_header(header)[1]

@@ -10,6 +10,7 @@ from docs.tools.api_pages import bodies_page, openapi, routes_page
 from docs.tools.cli_page import cli_page
 from docs.tools.filter_page import filter_page
 from docs.tools.lake_page import lake_page
+from docs.tools.modules_page import modules_page
 from ytcaption_assets.cli.settings_table import settings_markdown
 
 FOLDER = Path(__file__).parents[1] / "reference"
@@ -24,6 +25,7 @@ def pages() -> dict[str, str]:
         "http-api.md": routes_page(document),
         "http-bodies.md": bodies_page(document),
         "lake.md": lake_page(),
+        "modules.md": modules_page(),
         "version-filter.md": filter_page(),
     }
 

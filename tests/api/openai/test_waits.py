@@ -88,7 +88,7 @@ def test_a_client_that_leaves_costs_nothing(
     monkeypatch.setattr(openai_audio.Watcher, "changes", counted)
 
     with pytest.raises(openai.APITimeoutError):
-        client.with_options(timeout=1.5).audio.transcriptions.create(model="base", file=FILE)
+        client.with_options(timeout=4).audio.transcriptions.create(model="base", file=FILE)
 
     assert watching
     (row,) = recent_transcriptions(request_store.postgres)

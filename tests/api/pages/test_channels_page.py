@@ -154,4 +154,4 @@ def test_the_page_fits_a_phone_and_shows_refusals(
 
     shown.find("url").send_keys("https://youtu.be/dQw4w9WgXcQ")
     shown.find("send").click()
-    assert "one video" in shown.text("add-error")
+    assert "a single video" in shown.text("add-error")

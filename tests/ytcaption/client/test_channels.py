@@ -67,6 +67,6 @@ def test_a_channel_that_is_being_removed_can_be_added_later(api: Client, world: 
 
 def test_a_dry_run_that_is_refused(api: Client) -> None:
     """The server's code and detail are raised."""
-    with pytest.raises(ApiError, match="one video") as refused:
+    with pytest.raises(ApiError, match="a single video") as refused:
         api.channels.dry_run("https://youtu.be/dQw4w9WgXcQ")
     assert refused.value.code == "single_media"
