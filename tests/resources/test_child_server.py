@@ -289,7 +289,7 @@ def test_invalid_requests_do_not_end_the_server(server, line):
     assert child_server_answers(server.socket)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_changed_code_restarts_the_server(tmp_path):
     """The server restarts with the same process number; a running child continues."""
     for package in ("resources", "ytcaption", "ytcaption_assets", "sensors"):

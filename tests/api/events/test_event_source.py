@@ -36,7 +36,7 @@ def shown(page: Page) -> list[str]:
     return [item.text for item in page.driver.find_elements(By.CSS_SELECTOR, "#segments .text")]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_event_source_resumes_at_the_next_server(
     browser: webdriver.Chrome,
     settings: Settings,

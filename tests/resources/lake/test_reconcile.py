@@ -250,7 +250,7 @@ def run_machine(library: Library, examples: int, steps: int) -> None:
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_lake_and_postgres_agree_after_random_work(library: Library):
     """Adds, re-transcriptions, erasures, maintenance and repairs run while readers query."""
     run_machine(library, examples=1, steps=8)

@@ -55,7 +55,7 @@ def lively(
     orchestrator.close()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_rows_always_follow_from_events(lively: Lively, database_server: DatabaseServer):
     """After any sequence of requests, runs, failures, retries, cancels and erasures: the rows are
     what the events describe, and events hold ids, codes and numbers only."""

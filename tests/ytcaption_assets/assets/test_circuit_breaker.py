@@ -18,7 +18,7 @@ from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 DOWNLOAD = ["audio_download"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_after_five_refusals_the_breaker_opens_until_a_probe(
     clock: Clock, graph: Graph, media_server: MediaServer
 ):

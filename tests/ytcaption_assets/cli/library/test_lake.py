@@ -100,7 +100,7 @@ def test_sql_reads_a_statement_from_a_file_or_its_input(ytcaption, tmp_path: Pat
         ytcaption("sql", "--file", str(tmp_path / "none.sql"))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sql_gives_rows_in_each_format(ytcaption, tmp_path: Path):
     """They go to standard output or to a file."""
     query = "select word_index as n from words order by n limit 2"
