@@ -4,11 +4,11 @@
 - Transcripts, and libraries of them: `transcripts`, `library`, `exported`.
 - The lake: `lake_documents`, `lake_rows`, `lake_truth`.
 - Channels: `channel_feeds`, `channel_lists`.
-- Postgres: `rows`, `clock`, `catalog` (schemas compared); one that hangs: `frozen`; databases of
-  older versions: `old_schemas`.
+- Postgres: `rows`, `clock`, `transcription_events`, `catalog` (schemas compared); one that hangs:
+  `frozen`; databases of older versions: `old_schemas`.
 - Dagster: `code_location`, `instigators`, its web app `dagster_page`; runs without audio:
   `finisher`; runs that hang: `hanging`.
-- Processes that end with a test: `forked`.
+- Processes that end with a test: `forked`; one with very many open files: `descriptors`.
 - Workers and embedders: `workers`, `embedding`, `embedding_child`.
 - The command line and whole installations: `preloaded_command`, `reader`, `old_home`,
   `previous_version`.
