@@ -1,6 +1,7 @@
-"""File system helpers: full disk, identity of an open file, fsync."""
+"""File system helpers: full disk, identity of an open file, checksum, fsync."""
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -16,6 +17,12 @@ def is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync(path: Path) -> None:

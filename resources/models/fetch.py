@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from resources.disk import sha256_of
 from resources.models.sources import Hub, ModelFile, Weights, Wheels
 from ytcaption.domain.errors import DiskFull, ModelCorrupt, ModelUnavailable
 from ytcaption.settings.secret_variables import MODELS, only_secrets
@@ -211,12 +212,6 @@ def _move_verified(path: Path, file: ModelFile, files: Path) -> None:
     path.rename(target)
     with target.open("rb") as moved:
         _fsync(moved.fileno())
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hex SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fsync(descriptor: int) -> None:

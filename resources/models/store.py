@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.disk import fsync, is_disk_full
+from resources.disk import fsync, is_disk_full, sha256_of
 from resources.models.catalog import MODELS
-from resources.models.fetch import OnBytes, downloaded_bytes, fetch, sha256_of
+from resources.models.fetch import OnBytes, downloaded_bytes, fetch
 from resources.models.sources import Model
 from ytcaption.domain.errors import (
     DiskFull,

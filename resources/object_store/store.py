@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 from pydantic import Field
 
+from resources.disk import sha256_of
 from resources.object_store.directory import DirectoryStore, StoredObject
 from resources.object_store.s3 import S3Store
 from resources.telemetry.spans import traced
@@ -157,7 +158,7 @@ class ObjectStore(dg.ConfigurableResource):
         """
         for _ in range(_READINGS):
             with self._backend().local_file(_checked(key)) as path:
-                if sha256 is None or _sha256_of(path) == sha256:
+                if sha256 is None or sha256_of(path) == sha256:
                     yield path
                     return
         raise _corrupt(key)
@@ -244,11 +245,6 @@ def _checked(key: str) -> str:
     if not is_key(key):
         raise StorageError("A key of the object store holds characters that are not allowed.")
     return key
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _corrupt(key: str) -> ObjectCorrupt:

@@ -1,6 +1,5 @@
 """Asset `audio_download`: request -> partition -> *audio* -> transcript -> parquet -> query."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from resources.audio.decoder import AudioDecoder
+from resources.disk import sha256_of
 from resources.download.downloader import CaptionsFound, Download, Downloader
 from resources.download.egress import egress_route
 from resources.download.workspace import Workspace
@@ -180,9 +180,7 @@ class _Steps:
             raise ObjectNotFound("The uploaded file is no longer stored. Upload it again.")
         with self.object_store.local_file(key) as path, span("probe"):
             probe = self.audio_decoder.probe(path)
-            with path.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                size_bytes = file.tell()
+            sha256, size_bytes = sha256_of(path), path.stat().st_size
         info = MediaInfo(duration_s=probe.duration_s)
         audio = _stored(key, sha256, size_bytes, probe)
         self.run_store.audio_stored(self.work.id, self.work.run_id, info, audio)
