@@ -154,11 +154,16 @@ async def create_transcriptions(
     once a minute, and uses up what is left.
     """
     named = idempotency(key, body)
-    if named is None or await run_in_threadpool(submitter.stored_answer, caller, named) is None:
+    earlier = None
+    if named is not None:
+        earlier = await run_in_threadpool(submitter.stored_answer, caller, named)
+    if earlier is None:
         await authenticator.count_batch(request.scope, caller, len(body.items))
 
     def submit() -> BatchResponse:
-        outcomes = submitter.submit_many(caller, parse_items(body), idempotency=named)
+        outcomes = earlier
+        if outcomes is None:
+            outcomes = submitter.submit_many(caller, parse_items(body), idempotency=named)
         return batch_view(request, outcomes)
 
     return await run_in_threadpool(submit)

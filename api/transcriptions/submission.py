@@ -108,13 +108,12 @@ class Submitter:
 
         Args:
             items: a refusal stands for an item that is not valid.
-            idempotency: as for `submit`.
+            idempotency: of the whole batch. Look for its `stored_answer` first: a repeated batch is
+                answered while the intake is paused, too.
 
         Raises:
             IntakePaused, DatabaseUnavailable, IdempotencyMismatch: for the whole batch.
         """
-        if idempotency is not None and (earlier := self.stored_answer(caller, idempotency)):
-            return earlier
         requests = [
             item if isinstance(item, Refusal) else self._checked_or_refused(item) for item in items
         ]

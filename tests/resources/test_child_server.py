@@ -142,16 +142,17 @@ def test_a_listing(server, request):
         assert len(channel_lister.newest(page, {}).items) == 2
 
 
+def downloaded(server, media, folder):
+    """Download the recording by a child of the server."""
+    by_child = downloader(child_server=str(server.socket))
+    return download_audio(by_child, direct(media.url("jfk.flac")), folder, lambda *_: None)
+
+
 @pytest.mark.usefixtures("no_fresh")
 def test_a_download(server, tmp_path):
     """The real yt-dlp downloads through the proxy."""
     with MediaServer(DATA) as media:
-        download = download_audio(
-            downloader(child_server=str(server.socket)),
-            direct(media.url("jfk.flac")),
-            tmp_path,
-            lambda *_: None,
-        )
+        download = downloaded(server, media, tmp_path)
     assert download.path.read_bytes() == (DATA / "jfk.flac").read_bytes()
 
 
@@ -160,12 +161,7 @@ def test_a_process_with_thousands_of_descriptors_has_children(server, tmp_path):
     """A decoder and a download whose pipes are above 1,023, as in a busy API."""
     with many_descriptors(), MediaServer(DATA) as media:
         assert probe(DATA / "jfk.flac", memory_bytes=MEMORY, server=server.socket).channels == 1
-        download = download_audio(
-            downloader(child_server=str(server.socket)),
-            direct(media.url("jfk.flac")),
-            tmp_path,
-            lambda *_: None,
-        )
+        download = downloaded(server, media, tmp_path)
     assert download.path.read_bytes() == (DATA / "jfk.flac").read_bytes()
 
 
